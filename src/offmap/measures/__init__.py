@@ -1,0 +1,1 @@
+"""One measure a file, in the folder of the question that it answers."""

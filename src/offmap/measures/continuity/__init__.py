@@ -1,0 +1,1 @@
+"""How fast do the target and the network change?"""

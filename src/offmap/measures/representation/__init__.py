@@ -1,0 +1,1 @@
+"""What do its layers do to the data?"""

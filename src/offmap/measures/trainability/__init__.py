@@ -1,0 +1,1 @@
+"""How easily does training find it?"""

@@ -1,0 +1,1 @@
+"""What an audit found, as data; and everything that draws or writes it."""
