@@ -1,0 +1,27 @@
+"""Shape types are enforced in every test; shared fixtures."""
+
+import os
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+install_import_hook("offmap", "beartype.beartype")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A generator with a fixed seed."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of the public data sets; tests that need it skip, with the reason, without it."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("OFFMAP_DATA", default))
+    if not (folder / "mnist.npz").exists():
+        pytest.skip(f"public data sets are not here: expected mnist.npz in {folder} (OFFMAP_DATA)")
+    return folder
