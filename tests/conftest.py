@@ -5,7 +5,9 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-install_import_hook("offmap", "beartype.beartype")
+# An int is welcome where a float is asked for, as everywhere in Python (PEP 484).
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook("offmap", CHECKER)
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

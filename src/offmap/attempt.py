@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used: one sentence that says what was expected, got, and to do."""
+    """What the user gave cannot be used: one sentence of what was expected, got, and to do."""
 
 
 class CannotMeasure(ValueError):  # noqa: N818 - an outcome with a reason, not an error
@@ -29,6 +29,20 @@ def attempt(call: Callable[[], T]) -> T | Failure:
     """What `call` returns, or the error that it raised. Interrupts are never caught."""
     try:
         return call()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the only one: errors become data here
         text = " ".join(str(error).split()) or "no message"
         return Failure(error, f"{type(error).__name__}: {text}", traceback.format_exc())
+
+
+def readable(call: Callable[[], T], what: str) -> T:
+    """What `call` reads, or a refusal that names `what` and gives the reason in one sentence.
+
+    Raises:
+        InputError: If `call` raises anything.
+    """
+    result = attempt(call)
+    if not isinstance(result, Failure):
+        return result
+    if isinstance(result.error, InputError):
+        raise result.error
+    raise InputError(f"{what} cannot be read: {result.summary}") from result.error

@@ -33,7 +33,9 @@ def catalog(package: str, kind: type[T]) -> dict[str, T]:
         unit = getattr(importlib.import_module(module.name), name, None)
         if isinstance(unit, kind):
             if name in found:
-                raise InputError(f"expected one {kind.__name__} called {name}, got two in {package}")
+                raise InputError(
+                    f"expected one {kind.__name__} called {name}, got two in {package}"
+                )
             found[name] = unit
     return found
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ RECORDS = {
     )
 }  # fmt: skip
 LEFT_OUT = {"per_example"}  # as long as the data: kept in binary files beside the JSON
+RESERVED = re.compile(r"(kind|tensor|number)_*")  # keys of a mapping that need an underscore more
 
 
 def encode(value: object) -> Any:
@@ -33,11 +35,13 @@ def encode(value: object) -> Any:
         names = [f.name for f in dataclasses.fields(value) if f.name not in LEFT_OUT]
         return {"kind": type(value).__name__} | {n: encode(getattr(value, n)) for n in names}
     if isinstance(value, Tensor):
-        return {"tensor": str(value.dtype).removeprefix("torch."), "values": encode(value.tolist())}
+        shape = {} if value.numel() else {"shape": list(value.shape)}
+        dtype = str(value.dtype).removeprefix("torch.")
+        return {"tensor": dtype, "values": encode(value.tolist())} | shape
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": str(value)}
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        return {_escaped(str(key)): encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
@@ -56,15 +60,25 @@ def decode(value: Any, records: Mapping[str, type] = RECORDS) -> Any:
     if not isinstance(value, dict):
         return value
     if "tensor" in value:
-        return torch.tensor(_numbers(value["values"]), dtype=getattr(torch, value["tensor"]))
+        values = torch.tensor(_numbers(value["values"]), dtype=getattr(torch, value["tensor"]))
+        return values.reshape(value.get("shape") or values.shape)
     if "number" in value:
         return float(value["number"])
+    if "kind" not in value:
+        return {_unescaped(key): decode(item, records) for key, item in value.items()}
     fields = {key: decode(item, records) for key, item in value.items() if key != "kind"}
-    if "kind" not in value or not isinstance(value["kind"], str):
-        return fields
     if value["kind"] not in records:
         raise ValueError(f"expected a record of offmap, got {value['kind']!r}")
     return records[value["kind"]](**fields)
+
+
+def _escaped(key: str) -> str:
+    """A mapping may have a key `kind`: it must not be taken for a record."""
+    return f"{key}_" if RESERVED.fullmatch(key) else key
+
+
+def _unescaped(key: str) -> str:
+    return key[:-1] if RESERVED.fullmatch(key) else key
 
 
 def _numbers(values: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import ceil, exp, isfinite, log, sqrt
 from typing import Literal
 
 import torch
@@ -15,7 +15,10 @@ from offmap.attempt import CannotMeasure
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2
 
-Method = Literal["exact", "mean", "bootstrap", "replicates", "bound", "proportion", "difference"]
+Method = Literal[
+    "exact", "mean", "bootstrap", "replicates", "bound", "proportion", "difference",
+    "quantile", "jackknife",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,13 @@ def exact(value: float, n: int = 1) -> Estimate:
     return Estimate(value, value, value, "exact", n)
 
 
-def proportion(successes: float, n: int) -> Estimate:
+def proportion(successes: float, n: int, *, family: int = 1) -> Estimate:
     """A share of independent trials, with the exact interval of Clopper and Pearson.
+
+    Args:
+        successes: How many of the trials succeeded.
+        n: How many trials there were.
+        family: How many such intervals are to hold all at once (Bonferroni).
 
     Raises:
         CannotMeasure: If there are no trials.
@@ -60,9 +68,9 @@ def proportion(successes: float, n: int) -> Estimate:
         raise CannotMeasure("a proportion needs at least one example, got none")
     if not 0 <= successes <= n:
         raise ValueError(f"expected 0 <= successes <= {n}, got {successes}")
-    k = float(successes)
-    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, TAIL))
-    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - TAIL))
+    k, tail = float(successes), TAIL / family
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
     return Estimate(k / n, min(low, k / n), max(high, k / n), "proportion", n)
 
 
@@ -108,6 +116,45 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     low = value - sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
     high = value + sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
     return Estimate(value, low, high, "difference", min(first.n, second.n))
+
+
+def ratio(first: Estimate, second: Estimate) -> Estimate | None:
+    """`first / second` for independent positive estimates: the difference of their logarithms.
+
+    None where either interval reaches zero, for then the ratio is not bounded.
+    """
+    if first.low <= 0 or second.low <= 0:
+        return None
+    logs = difference(*(
+        Estimate(log(e.value), log(e.low), log(e.high), e.method, e.n) for e in (first, second)
+    ))  # fmt: skip
+    return Estimate(exp(logs.value), exp(logs.low), exp(logs.high), "difference", logs.n)
+
+
+def quantile(rows: Tensor, level: float = 0.5) -> Estimate:
+    """A quantile of independent examples (default: the median), between two of them.
+
+    Exact for any law: the number of examples below the quantile is binomial.
+
+    Args:
+        rows: [n], one number for each example.
+        level: Share of the law that lies below the quantile.
+
+    Raises:
+        CannotMeasure: If there are too few examples to bound the quantile on both sides.
+        ValueError: If the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"expected 0 < level < 1, got {level}")
+    values = rows.detach().double().flatten().sort().values.cpu()
+    n = len(values)
+    below = torch.from_numpy(special.bdtr(range(n), n, level)) if n else values  # P(count <= i)
+    low = int((below <= TAIL).sum()) - 1  # 0 is the smallest example
+    high = int((below < 1 - TAIL).sum())
+    if low < 0 or high >= n:
+        raise CannotMeasure(f"{n} examples are too few for an interval of the {level:g} quantile")
+    value = values[max(0, ceil(level * n) - 1)].item()
+    return Estimate(value, values[low].item(), values[high].item(), "quantile", n)
 
 
 def bootstrap(
@@ -156,7 +203,10 @@ def dkw_band(n: int, confidence: float = CONFIDENCE) -> float:
     """Half width of the uniform confidence band around an empirical distribution of `n` rows.
 
     Dvoretzky, Kiefer and Wolfowitz, with Massart's constant.
+
+    Raises:
+        CannotMeasure: If there are no rows.
     """
     if n < 1:
         raise CannotMeasure("a confidence band needs at least one example, got none")
-    return min(1.0, sqrt(torch.log(torch.tensor(2 / (1 - confidence))).item() / (2 * n)))
+    return min(1.0, sqrt(log(2 / (1 - confidence)) / (2 * n)))

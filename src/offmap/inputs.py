@@ -331,4 +331,6 @@ def home(word: str) -> tuple[str | None, str]:
     None stands for the split being read.
     """
     prefix, _, rest = word.partition("_")
-    return (prefix, rest) if prefix in ("train", "test", "all") and rest in _DERIVED else (None, word)
+    return (
+        (prefix, rest) if prefix in ("train", "test", "all") and rest in _DERIVED else (None, word)
+    )

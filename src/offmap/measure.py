@@ -99,6 +99,7 @@ class Measure:
     replicate: Callable[..., Any] | None = None
 
     def __call__(self, *needs: object, **settings: object) -> Reading:
+        """What the function returns."""
         return self.function(*needs, **settings)
 
     @property
@@ -219,8 +220,13 @@ def _check(unit: Measure) -> None:
             raise TypeError(f"measure {name}: expected {word!r} to be both given and asked for")
     if unit.replicate is not None and "seeds" not in unit.settings:
         raise TypeError(f"measure {name}: expected a setting `seeds`, the number of replicates")
-    if unit.per_example is not None and "split" not in positional(unit.per_example):
-        raise TypeError(f"measure {name}: expected per_example to take `split`, the shard to read")
+    if unit.per_example is not None:
+        asked = [word for word in positional(unit.per_example) if home(word)[0] is None]
+        if [word for word in asked if VOCABULARY[word].per_split] != ["split"]:
+            raise TypeError(
+                f"measure {name}: expected per_example to take `split`, the shard to read, and "
+                f"no other word of that split, got {', '.join(asked)}"
+            )
 
 
 def positional(function: Callable[..., Any]) -> tuple[str, ...]:

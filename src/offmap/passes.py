@@ -100,14 +100,18 @@ def flat(features: Tensor) -> Tensor:
     return features.mean(dim=1) if features.ndim == 3 else features.flatten(1)
 
 
-def outputs(model: nn.Module, split: Split, size: int = BATCH) -> Iterator[tuple[Split, Tensor]]:
+def outputs(
+    model: nn.Module, split: Split, size: int = BATCH, first_row: int = 0
+) -> Iterator[tuple[Split, Tensor]]:
     """Each batch of the split with the model's output [b, ...] on it, checked.
+
+    `first_row` is the number that messages give to the split's first example.
 
     Raises:
         InputError: If an output is not a tensor with one row an example, or not finite.
     """
     device = device_of(model)
-    start = 0
+    start = first_row
     for batch in split.batches(size):
         out = model(batch.inputs.to(device))
         if not isinstance(out, Tensor):

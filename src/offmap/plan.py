@@ -1,6 +1,28 @@
-"""What can run, and what it will cost in seconds and bytes."""
+"""What can run, why the rest cannot, and what it will cost in seconds and bytes."""
 
-from dataclasses import dataclass
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from offmap.attempt import InputError
+from offmap.catalog import measures, named, unknown
+from offmap.inputs import (
+    VOCABULARY,
+    ClassPredictions,
+    RealPredictions,
+    ReconstructionPredictions,
+    TokenPredictions,
+    home,
+)
+from offmap.measure import QUESTIONS, Cost, Measure
+from offmap.run import Split, Task, TrainingRun
+
+PREDICTIONS: Mapping[Task, type] = {
+    "classification": ClassPredictions,
+    "regression": RealPredictions,
+    "reconstruction": ReconstructionPredictions,
+    "tokens": TokenPredictions,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +79,152 @@ class Plan:
     def seconds(self) -> float:
         """Estimated time of everything."""
         return sum(item.seconds for item in (*self.runs, *self.shared))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A measure, where it is read, with which settings; and why it cannot be, if it cannot."""
+
+    measure: Measure
+    split: str
+    settings: Mapping[str, object]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user asked for, checked against the measures that exist.
+
+    Args:
+        max_cost: Leave out measures that cost more.
+        only: Names of measures; empty for all.
+        skip: Names of measures to leave out.
+        settings: By measure and setting.
+
+    Raises:
+        InputError: If a measure or a setting does not exist, or a value does not fit.
+    """
+
+    max_cost: Cost = Cost.RETRAIN
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.only, *self.skip, *self.settings):
+            named(name, measures(), "measure")
+        for name, given in self.settings.items():
+            bind(measures()[name], given)
+
+
+def choose(run: TrainingRun, selection: Selection) -> list[Choice]:
+    """Every selected measure on every split that it is read on, in the order of the questions."""
+    order = list(QUESTIONS)
+    wanted = [
+        unit
+        for name, unit in measures().items()
+        if (not selection.only or name in selection.only) and name not in selection.skip
+    ]
+    wanted.sort(key=lambda unit: (order.index(unit.question), unit.cost, unit.name))
+    return [
+        Choice(unit, split, bound, reason)
+        for unit in wanted
+        for bound in [bind(unit, selection.settings.get(unit.name, {}))]
+        for split, reason in _places(run, unit, selection.max_cost)
+    ]
+
+
+def bind(unit: Measure, given: Mapping[str, object]) -> dict[str, object]:
+    """The measure's settings, with those given in place of their defaults.
+
+    Raises:
+        InputError: If a name is unknown, or a value is of another kind than the default.
+    """
+    bound = dict(unit.settings)
+    for name, value in given.items():
+        if name not in bound:
+            raise InputError(unknown(name, bound, f"setting of {unit.name}"))
+        bound[name] = like(bound[name], value, f"{unit.name}.{name}")
+    return bound
+
+
+def like(default: object, value: object, name: str) -> object:
+    """`value` as the kind of thing that `default` is; text is read as Python writes it.
+
+    Raises:
+        InputError: If it is another kind of thing.
+    """
+    if isinstance(value, str) and not isinstance(default, str):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError) as error:
+            raise InputError(f"{name}: expected {_kind(default)}, got {value!r}") from error
+    if isinstance(default, bool) or isinstance(value, bool):
+        fits = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        value, fits = (float(value), True) if isinstance(value, (int, float)) else (value, False)
+    elif isinstance(default, tuple):
+        value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        fits = True
+    else:
+        fits = default is None or value is None or isinstance(value, type(default))
+    if not fits:
+        raise InputError(f"{name}: expected {_kind(default)}, got {value!r}")
+    return value
+
+
+def _kind(default: object) -> str:
+    return f"a value like {default!r} ({type(default).__name__})"
+
+
+def _places(run: TrainingRun, unit: Measure, max_cost: Cost) -> list[tuple[str, str]]:
+    """Where a measure is read: names of splits, each with the reason why not (or nothing)."""
+    shifts = list(run.shifts)
+    places = {
+        "none": [""],
+        "every": [*(["test"] if run.test is not None else []), *shifts],
+        "shifts": shifts,
+    }[unit.reads_splits]
+    if not places:
+        what = "a shift to compare with test" if unit.reads_splits == "shifts" else "a test split"
+        return [("", f"needs {what}, and the run has none")]
+    return [(split, _reason(run, unit, split, max_cost)) for split in places]
+
+
+def _reason(run: TrainingRun, unit: Measure, split: str, max_cost: Cost) -> str:
+    if unit.cost > max_cost:
+        return f"costs {unit.cost.label}, more than the {max_cost.label} allowed"
+    assert run.task is not None
+    kinds = unit.tasks
+    if kinds is not None and PREDICTIONS[run.task] not in kinds:
+        tasks = [task for task, kind in PREDICTIONS.items() if kind in kinds]
+        return f"is about {' or '.join(tasks)}, and this is {run.task}"
+    for word in unit.needs:
+        if reason := missing(run, word, split):
+            return reason
+    return ""
+
+
+def missing(run: TrainingRun, word: str, split: str) -> str:
+    """Why a run cannot give a word to a measure that reads `split`; empty if it can."""
+    prefix, base = home(word)
+    if prefix == "all":
+        if not splits_of(run, word, split):
+            return "the run has neither a test split nor a shift that could give " + base
+        return ""
+    name = prefix or split
+    where: Split | None = run.splits.get(name)
+    if prefix is not None and where is None:
+        return f"needs a {prefix} split, and the run has none"
+    return VOCABULARY[word].missing(run, where) or ""
+
+
+def splits_of(run: TrainingRun, word: str, split: str) -> tuple[str, ...]:
+    """Names of the splits from which a word is made, for a measure that reads `split`."""
+    prefix, _ = home(word)
+    if not VOCABULARY[word].per_split:
+        return ()
+    if prefix != "all":
+        return (prefix or split,)
+    given = {name: value for name, value in run.splits.items() if name != "train"}
+    return tuple(n for n, value in given.items() if not VOCABULARY[word].missing(run, value))

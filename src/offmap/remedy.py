@@ -38,6 +38,7 @@ class Remedy:
         return keyword_defaults(self.function)
 
     def __call__(self, recipe: Recipe, **settings: object) -> Trainer:
+        """What the function returns."""
         return self.function(recipe, **settings)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from offmap.attempt import InputError
-from offmap.table import Subset, Table, TensorTable, as_table
+from offmap.table import Subset, Table, TensorTable, Window, as_table
 
 Task = Literal["classification", "regression", "reconstruction", "tokens"]
 Kind = Literal["image", "vector", "tokens"]
@@ -29,12 +29,13 @@ class Split:
         groups: [n], an integer group for each example.
         name: How messages and reports call it.
         memory: Bytes that `inputs` may take when asked for as one tensor.
+        class_names: What the source calls the classes (or tokens), by number.
 
     Raises:
-        InputError: If there are no examples, or the lengths differ.
+        InputError: If the lengths differ.
     """
 
-    __slots__ = ("groups", "known_targets", "memory", "name", "table")
+    __slots__ = ("class_names", "groups", "known_targets", "memory", "name", "table")
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class Split:
         groups: Int[Tensor, " n"] | None = None,
         name: str = "split",
         memory: int = DEFAULT_MEMORY,
+        class_names: Sequence[str] | None = None,
     ) -> None:
+        self.class_names = None if class_names is None else tuple(class_names)
         self.table = as_table(inputs)
         self.known_targets = targets
         self.groups = groups
@@ -67,7 +70,11 @@ class Split:
 
     @property
     def inputs(self) -> Tensor:
-        """All inputs as one tensor [n, ...]; refused where that exceeds the memory budget."""
+        """All inputs as one tensor [n, ...].
+
+        Raises:
+            InputError: If they exceed the memory budget.
+        """
         if self.table.nbytes > self.memory and not isinstance(self.table, TensorTable):
             raise InputError(
                 f"{self.name}: all inputs at once take {self.table.nbytes:,} bytes, more than the "
@@ -85,11 +92,14 @@ class Split:
         rows = rows.long()
         table = self.table
         return Split(
-            TensorTable(table.take(rows)) if isinstance(table, TensorTable) else Subset(table, rows),
+            TensorTable(table.take(rows))
+            if isinstance(table, TensorTable)
+            else Subset(table, rows),
             None if self.known_targets is None else self.known_targets[rows],
             groups=None if self.groups is None else self.groups[rows],
             name=self.name,
             memory=self.memory,
+            class_names=self.class_names,
         )
 
     def part(self, start: int, stop: int) -> "Split":
@@ -100,6 +110,18 @@ class Split:
             groups=None if self.groups is None else self.groups[start:stop],
             name=self.name,
             memory=self.memory,
+            class_names=self.class_names,
+        )
+
+    def window(self, start: int, stop: int) -> "Split":
+        """Examples `start` to `stop` (exclusive). Nothing is read yet."""
+        return Split(
+            Window(self.table, start, stop),
+            None if self.known_targets is None else self.known_targets[start:stop],
+            groups=None if self.groups is None else self.groups[start:stop],
+            name=self.name,
+            memory=self.memory,
+            class_names=self.class_names,
         )
 
     def batches(self, size: int) -> Iterator["Split"]:
@@ -115,12 +137,18 @@ class Split:
             groups=self.groups,
             name=name,
             memory=memory or self.memory,
+            class_names=self.class_names,
         )
 
     def with_targets(self, targets: Tensor) -> "Split":
         """The same inputs with other targets [n, ...]."""
         return Split(
-            self.table, targets, groups=self.groups, name=self.name, memory=self.memory
+            self.table,
+            targets,
+            groups=self.groups,
+            name=self.name,
+            memory=self.memory,
+            class_names=self.class_names,
         )
 
 
@@ -199,11 +227,12 @@ class TrainingRun:
         task: Inferred from the targets where None.
         feature_layer: The module whose *input* is the feature vector, as in `named_modules()`;
             the last linear layer where None.
-        class_names: How people call the classes.
+        class_names: How people call the classes; as the splits' source calls them where None.
         name: How the report calls the run.
 
     Raises:
-        InputError: If there is no data at all, or a shift takes a reserved name.
+        InputError: If there is no data at all, a split has no examples, a shift takes a
+            reserved name, or two splits number their classes differently.
     """
 
     model: nn.Module
@@ -230,8 +259,14 @@ class TrainingRun:
             split = getattr(self, name)
             if split is not None:
                 object.__setattr__(self, name, split.renamed(name))
+        for name, split in self.splits.items():
+            if not len(split):
+                raise InputError(f"{name}: expected at least one example, got none")
         if self.task is None:
             object.__setattr__(self, "task", _infer_task(self.train or self.test))
+        names = _common_names(self.splits)
+        if self.class_names is None:
+            object.__setattr__(self, "class_names", names)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -252,10 +287,23 @@ class TrainingRun:
 
 
 def _infer_task(split: Split | None) -> Task:
-    """Integers [n] are classes, integers [n, t] tokens, floats regression, nothing reconstruction."""
+    """Integers [n]: classes; integers [n, t]: tokens; floats: regression; none: reconstruction."""
     targets = None if split is None else split.known_targets
     if targets is None:
         return "reconstruction"
     if targets.is_floating_point():
         return "regression"
     return "tokens" if targets.ndim == 2 and targets.shape[1] > 1 else "classification"
+
+
+def _common_names(splits: Mapping[str, Split]) -> tuple[str, ...] | None:
+    """What the splits' sources call the classes: the same everywhere, or class 3 is two things."""
+    named = {name: split.class_names for name, split in splits.items() if split.class_names}
+    first = next(iter(named), None)
+    for name, names in named.items():
+        if names != named[first]:
+            raise InputError(
+                f"{name}: expected the classes that {first} has, numbered as there, got others: "
+                f"load it with class_names of {first}"
+            )
+    return None if first is None else named[first]

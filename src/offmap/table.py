@@ -1,5 +1,6 @@
 """Rows of one shape and type, read by position. A table may be larger than memory."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -17,6 +18,7 @@ class Table(ABC):
 
     shape: tuple[int, ...]
     dtype: torch.dtype
+    travels = False  # whether another machine can read it as it is
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -28,6 +30,10 @@ class Table(ABC):
     def read(self, start: int, stop: int) -> Tensor:
         """A copy of rows `start` to `stop` (exclusive): [stop - start, *shape]."""
         return self.take(torch.arange(start, min(stop, len(self))))
+
+    def all(self) -> Tensor:
+        """Every row at once: [n, *shape]."""
+        return self.read(0, len(self))
 
     @property
     def row_bytes(self) -> int:
@@ -49,6 +55,8 @@ class Table(ABC):
 class TensorTable(Table):
     """Rows that are in memory already."""
 
+    travels = True
+
     def __init__(self, values: Tensor) -> None:
         self.values = values
         self.shape = tuple(values.shape[1:])
@@ -56,6 +64,12 @@ class TensorTable(Table):
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # as an array: workers on one node then share its memory instead of copying it
+        if self.values.dtype is torch.bfloat16 or self.values.device.type != "cpu":
+            return TensorTable, (self.values,)
+        return _from_array, (self.values.detach().numpy(),)
 
     def take(self, rows: Tensor) -> Tensor:
         """See `Table.take`."""
@@ -81,8 +95,28 @@ class Subset(Table):
         return self.table.take(self.rows[rows])
 
 
+class Window(Table):
+    """Consecutive rows of another table."""
+
+    def __init__(self, table: Table, start: int, stop: int) -> None:
+        self.table, self.start = table, start
+        self.length = max(0, min(stop, len(table)) - start)
+        self.shape, self.dtype = table.shape, table.dtype
+
+    def __len__(self) -> int:
+        return self.length
+
+    def take(self, rows: Tensor) -> Tensor:
+        """See `Table.take`."""
+        return self.table.take(rows + self.start)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """See `Table.read`."""
+        return self.table.read(self.start + start, self.start + min(stop, self.length))
+
+
 class RawFile(Table):
-    """Rows in a file of plain numbers, read with ordinary reads, so that resident memory stays small."""
+    """Rows in a file of plain numbers, read with ordinary reads: resident memory stays small."""
 
     def __init__(
         self, path: Path, length: int, shape: Sequence[int], dtype: torch.dtype, offset: int = 0
@@ -156,6 +190,12 @@ class Parts(Table):
             mine = owner == which
             values[mine] = self.parts[which].take(rows[mine] - self.starts[which])
         return values
+
+
+def _from_array(values: np.ndarray) -> TensorTable:
+    with warnings.catch_warnings():  # shared memory cannot be written, and nobody writes into it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return TensorTable(torch.from_numpy(values))
 
 
 def as_table(values: "Tensor | Table") -> Table:

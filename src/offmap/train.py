@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from offmap.passes import evaluating
+from offmap.passes import device_of, evaluating
 from offmap.run import History, Loss, Recipe, Split, Trainer
 
 __all__ = ["History", "HistoryRecorder", "Loss", "Recipe", "Step", "plain_step", "trainer"]
@@ -24,9 +24,7 @@ def plain_step(model: nn.Module, optimizer: Optimizer, loss: Loss, batch: Split)
     optimizer.step()
 
 
-def trainer(
-    recipe: Recipe, step: Step = plain_step, *, observe: Observer | None = None
-) -> Trainer:
+def trainer(recipe: Recipe, step: Step = plain_step, *, observe: Observer | None = None) -> Trainer:
     """A function that trains a fresh model on a split, by the recipe, with the given step.
 
     The same generator state gives the same weights: initialization, order of the examples and
@@ -41,7 +39,7 @@ def trainer(
     def train(split: Split, generator: torch.Generator) -> nn.Module:
         seed = int(torch.randint(2**62, (), generator=generator))
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.random.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             model = recipe.build()
             optimizer = recipe.optimizer(model.parameters())
             updates = recipe.epochs * ceil(len(split) / recipe.batch_size)
@@ -82,9 +80,10 @@ class HistoryRecorder:
 
     def __call__(self, epoch: int, model: nn.Module) -> None:
         """Record one epoch."""
+        device = device_of(model)
         with evaluating(model):
             hits = [
-                model(batch.inputs).argmax(dim=-1) == batch.targets
+                model(batch.inputs.to(device)).argmax(dim=-1).cpu() == batch.targets
                 for batch in self.split.batches(self.batch_size)
             ]
         self.rows.append(torch.cat(hits))

@@ -32,6 +32,7 @@ class Provenance:
         model: Class, parameters, feature layer.
         class_names: How people call the classes; empty where unknown.
         reused: Entries taken from an earlier, interrupted audit.
+        shared_seconds: Time of work that several measures read, by its label.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Provenance:
     model: Mapping[str, object]
     class_names: Sequence[str] = ()
     reused: int = 0
+    shared_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

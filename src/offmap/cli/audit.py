@@ -1,0 +1,167 @@
+"""`offmap audit`: take every reading, write the report, and hold it against the gates."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offmap.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from offmap.engine.ledger import Watcher
+    from offmap.report.gates import GateResult
+    from offmap.report.report import Report
+
+GATE_FAILED, WRONG_INPUT, MEASURE_FAILED, INTERRUPTED = 1, 2, 3, 130
+
+
+def audit(
+    run_file: options.RunFile = None,
+    demo: options.Demo = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    train: options.Train = None,
+    test: options.Test = None,
+    shift: options.Shift = [],  # noqa: B006 - typer copies it
+    inputs: options.Inputs = None,
+    targets: options.Targets = None,
+    groups: options.Groups = None,
+    task: options.TaskName = None,
+    feature_layer: options.FeatureLayer = None,
+    allow_pickle: options.AllowPickle = False,
+    parameter: options.Parameter = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("offmap-report"),
+    max_cost: options.MaxCost = "retrain",
+    measures: options.Measures = None,
+    skip: options.Skip = None,
+    set_: options.Set = [],  # noqa: B006
+    memory: options.Memory = "4GiB",
+    engine: Annotated[str, typer.Option(help="local, ray, or ray://host:port.")] = "local",
+    seed: options.Seed = 0,
+    threads: options.Threads = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what an earlier audit in --out found.")
+    ] = False,
+    fail_on: Annotated[
+        list[str],
+        typer.Option(help='A gate such as "calibration_error > 0.05"; repeatable. Exit code 1.'),
+    ] = [],  # noqa: B006
+    baseline: Annotated[
+        Path | None, typer.Option(help="An earlier report: getting worse beyond noise is a gate.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write gates and failures as JUnit XML.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Write a summary as JSON on standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Take every reading that the evidence allows, with a verdict per question and next steps.
+
+    Exit codes: 0 done, 1 a gate failed, 2 the input or the usage is wrong, 3 done but a measure
+    failed (the report is whole and says which).
+    """
+    from rich.console import Console
+
+    from offmap.attempt import InputError
+    from offmap.audit import audit as take
+    from offmap.catalog import measures as all_measures
+    from offmap.report.gates import parse
+    from offmap.report.report import Report
+
+    console = Console(stderr=json_, quiet=quiet)
+    gates = [parse(expression, all_measures()) for expression in fail_on]
+    before = None if baseline is None else Report.load(baseline)
+    run = options.make_run(
+        run_file, demo, model=model, weights=weights, data={"train": train, "test": test},
+        shifts=shift, columns={"inputs": inputs, "targets": targets, "groups": groups},
+        task=task, feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
+    )  # fmt: skip
+    watching = _Watching(console)
+    try:
+        report = take(
+            run, out=out, max_cost=max_cost, only=options.names(measures),
+            skip=options.names(skip), settings=options.settings(set_), memory=memory,
+            engine=engine, seed=seed, threads=threads, fresh=fresh, watcher=watching,
+        )  # fmt: skip
+    except (KeyboardInterrupt, InputError) as stopped:
+        watching.stop()
+        if isinstance(stopped, InputError):
+            raise
+        sys.stderr.write(
+            f"interrupted: what was finished is kept in {out}; the same command goes on from there\n"
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    results = _judge(report, gates, before)
+    if junit is not None:
+        from offmap.report.files import write_whole
+        from offmap.report.junit import junit as as_junit
+
+        write_whole(junit, as_junit(report, results))
+    _tell(console, report, results, out, json_=json_)
+    if not all(result.passed for result in results):
+        raise typer.Exit(GATE_FAILED)
+    if report.failed:
+        raise typer.Exit(MEASURE_FAILED)
+
+
+class _Watching:
+    """Makes the watcher that fits the console, and can stop it."""
+
+    def __init__(self, console: "Console") -> None:
+        self.console = console
+        self.watcher: object = None
+
+    def __call__(self, costs: "Mapping[str, float]") -> "Watcher":
+        from offmap.engine.progress import Bar, Lines, Silent
+
+        if self.console.quiet:
+            return Silent()
+        made = Bar(self.console, costs) if self.console.is_terminal else Lines(self.console, costs)
+        self.watcher = made
+        return made
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if (stop := getattr(self.watcher, "stop", None)) is not None:
+            stop()
+
+
+def _judge(report: "Report", gates: list, before: "Report | None") -> "tuple[GateResult, ...]":
+    from offmap.report.gates import baseline_gate, evaluate
+
+    results = evaluate(gates, report)
+    return results if before is None else (*results, baseline_gate(before, report))
+
+
+def _tell(
+    console: "Console",
+    report: "Report",
+    results: "tuple[GateResult, ...]",
+    out: Path,
+    *,
+    json_: bool,
+) -> None:
+    """The summary, for people and for machines."""
+    from offmap.report.terminal import render, summary
+
+    console.print(render(report, out / "report.html"))
+    for result in results:
+        console.print(result.sentence, markup=False, style=None if result.passed else "bold red")
+    if json_:
+        import json
+
+        said = summary(report) | {
+            "report": str(out / "report.html"),
+            "gates": [
+                {"expression": r.expression, "passed": r.passed, "sentence": r.sentence}
+                for r in results
+            ],
+        }
+        sys.stdout.write(json.dumps(said, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Where the work runs: tasks, their store, and the machines that perform them."""

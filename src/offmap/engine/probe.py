@@ -1,0 +1,251 @@
+"""What an audit will cost, from a short timed rehearsal on the user's own model.
+
+Every unit of work runs on two small samples of the data; a straight line through the two times is
+carried on to the real size. Neighbor searches are timed apart, since they cost pairs, not rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from time import perf_counter
+
+from torch import Tensor, nn
+
+from offmap.attempt import Failure, attempt
+from offmap.catalog import measures
+from offmap.engine.local import computing_with
+from offmap.engine.work import LEAVE_ONE_OUT, MEMORY_SHARE, Builder, Context, Graph, Task, perform
+from offmap.inputs import LAYER_EXAMPLES, head_name
+from offmap.numerics.neighbors import search
+from offmap.passes import BATCH, device_of, evaluating
+from offmap.plan import Choice, Plan, Planned, Shared
+from offmap.reading import Reading
+from offmap.run import Split, TrainingRun
+from offmap.table import TensorTable
+
+SMALL, LARGE = 64, 256
+SEARCHES = ("neighbors", "feature_neighbors")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Seconds as a function of rows: fixed + each * rows."""
+
+    fixed: float = 0.02
+    each: float = 0.0
+
+    def at(self, rows: float) -> float:
+        """Seconds for so many rows."""
+        return self.fixed + self.each * rows
+
+
+def estimate(
+    run: TrainingRun, choices: Sequence[Choice], graph: Graph, seed: int, threads: int
+) -> tuple[Plan, dict[str, float]]:
+    """The plan of an audit, and the seconds of each of its tasks by key."""
+    with computing_with(threads):
+        lines = _rehearse(run, choices, seed)
+        pairs = _seconds_per_pair(run, graph)
+    costs = {task.key: _seconds(task, run, lines, pairs) for task in graph.tasks}
+    return _plan(run, choices, graph, costs), costs
+
+
+# ------------------------------------------------------------------------------- the rehearsal
+
+
+def _rehearse(
+    run: TrainingRun, choices: Sequence[Choice], seed: int
+) -> dict[tuple[str, str], Line]:
+    """Time each kind of work of each measure on a small run and on a larger one."""
+    once: dict[str, Choice] = {}
+    for choice in choices:
+        if not choice.reason:
+            once.setdefault(choice.measure.name, _one_seed(choice))
+    times: dict[tuple[str, str], dict[int, float]] = {}
+    for size in (SMALL, SMALL, LARGE):  # the first one warms up, and is written over
+        for task, seconds in _timed(_miniature(run, size), list(once.values()), seed):
+            times.setdefault((task.kind, task.unit), {})[_rows(task, size)] = seconds
+    return {what: _line(seen) for what, seen in times.items()}
+
+
+def _one_seed(choice: Choice) -> Choice:
+    seeds = {"seeds": 2} if "seeds" in choice.settings else {}
+    return replace(choice, settings={**choice.settings, **seeds})
+
+
+def _miniature(run: TrainingRun, size: int) -> TrainingRun:
+    """The run with `size` examples in each split and one epoch of training."""
+
+    def few(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        small = split.part(0, min(size, len(split)))
+        return Split(
+            TensorTable(small.inputs), small.known_targets, groups=small.groups, name=split.name,
+            memory=split.memory,
+        )  # fmt: skip
+
+    shifts = {name: few(split) for name, split in run.shifts.items()}
+    train = few(run.train)
+    history = run.history
+    if history is not None and train is not None:
+        history = replace(history, correct=history.correct[:, : len(train)])
+    return replace(
+        run,
+        train=train,
+        test=few(run.test),
+        shifts={name: split for name, split in shifts.items() if split is not None},
+        recipe=None if run.recipe is None else replace(run.recipe, epochs=1),
+        history=history,
+    )
+
+
+def _timed(run: TrainingRun, choices: Sequence[Choice], seed: int) -> Iterator[tuple[Task, float]]:
+    """Each task of a small run with its seconds; those that cannot be done are left out."""
+    names = ("code", "settled", "model", "recipe", "history", "checkpoints", *run.splits)
+    roots = dict.fromkeys((*names, *(choice.measure.name for choice in choices)), "")
+    graph = Builder(run, seed, roots).build(choices)
+    context = Context(run, seed)
+    results: dict[str, Mapping[str, TensorTable]] = {}
+    for task in graph.tasks:
+        if any(key not in results for key in task.needs):
+            continue
+        begin = perf_counter()
+        result = attempt(lambda task=task: perform(task, context, results))
+        seconds = perf_counter() - begin
+        if isinstance(result, Failure):
+            continue
+        if not isinstance(result, Reading):
+            results[task.key] = {name: TensorTable(value) for name, value in result.items()}
+        yield task, seconds
+
+
+def _rows(task: Task, size: int) -> int:
+    return task.stop - task.start if task.stop else size
+
+
+def _line(seen: Mapping[int, float]) -> Line:
+    """Through two points, neither part negative."""
+    (rows, seconds), *more = sorted(seen.items())
+    if not more:
+        return Line(0.0, seconds / rows)
+    rows_2, seconds_2 = more[-1]
+    each = max(0.0, (seconds_2 - seconds) / (rows_2 - rows))
+    return Line(max(0.0, seconds - each * rows), each)
+
+
+def _seconds_per_pair(run: TrainingRun, graph: Graph) -> dict[str, float]:
+    """Seconds that one (query, training example) pair takes in a search."""
+    kinds = {task.kind for task in graph.tasks} & set(SEARCHES)
+    if run.train is None or not kinds:
+        return {}
+    few = run.train.table.read(0, min(4096, len(run.train))).flatten(1)
+    rates = {}
+    for kind in sorted(kinds):
+        bank = few if kind == "neighbors" else _features(run, few)
+        queries = bank[: min(512, len(bank))]
+        k = min(10, len(bank))
+        for _ in range(2):
+            begin = perf_counter()
+            search(queries, bank, k=k, memory=run.train.memory // MEMORY_SHARE)
+            rates[kind] = (perf_counter() - begin) / (len(queries) * len(bank))
+    return rates
+
+
+def _features(run: TrainingRun, few: Tensor) -> Tensor:
+    """Numbers of the features' shape: a search takes the same time whatever they are."""
+    width = few.shape[1]
+    head = run.model.get_submodule(head_name(run) or "")
+    if isinstance(head, nn.Linear):
+        width = head.in_features
+    return few.repeat(1, ceil(width / few.shape[1]))[:, :width].contiguous()
+
+
+# ----------------------------------------------------------------------------------- the prices
+
+
+def _seconds(
+    task: Task, run: TrainingRun, lines: Mapping[tuple[str, str], Line], pairs: Mapping[str, float]
+) -> float:
+    if task.kind in SEARCHES and run.train is not None:
+        return pairs.get(task.kind, 0.0) * (task.stop - task.start) * len(run.train)
+    line = lines.get((task.kind, task.unit), Line())
+    if task.kind in ("pass", "per_example"):
+        return line.at(task.stop - task.start)
+    rows = len(run.splits.get(task.split) or run.train or next(iter(run.splits.values())))
+    cap = dict(task.settings).get("examples")
+    if isinstance(cap, int):
+        rows = min(rows, cap)
+    if task.kind == "replicate" and run.recipe is not None:
+        return line.fixed + line.each * rows * run.recipe.epochs
+    if "layers" in measures()[task.unit].needs:
+        rows = min(rows, LAYER_EXAMPLES)
+    return line.at(rows)
+
+
+def _plan(
+    run: TrainingRun, choices: Sequence[Choice], graph: Graph, costs: Mapping[str, float]
+) -> Plan:
+    activations = _activation_bytes(run)
+    times: dict[tuple[str, str], float] = {}
+    bytes_: dict[tuple[str, str], int] = {}
+    for task in graph.tasks:
+        name = task.label if task.kind in ("pass", *SEARCHES) else task.unit
+        where = (name, task.split)
+        times[where] = times.get(where, 0.0) + costs[task.key]
+        bytes_[where] = max(bytes_.get(where, 0), _bytes(task, run, activations))
+    items = tuple(
+        Planned(
+            choice.measure.name,
+            choice.measure.question,
+            choice.split,
+            choice.measure.cost.label,
+            0.0 if choice.reason else times[choice.measure.name, choice.split],
+            0 if choice.reason else bytes_[choice.measure.name, choice.split],
+            choice.reason,
+        )
+        for choice in choices
+    )
+    shared = tuple(
+        Shared(
+            task.label, task.split, times[task.label, task.split], bytes_[task.label, task.split]
+        )
+        for task in {t.label: t for t in graph.tasks if t.kind in ("pass", *SEARCHES)}.values()
+    )
+    return Plan(items, shared)
+
+
+def _bytes(task: Task, run: TrainingRun, activations: int) -> int:
+    """Peak of memory above the bare import: data held, plus what the task works with."""
+    held = sum(
+        split.table.nbytes for split in run.splits.values() if isinstance(split.table, TensorTable)
+    )
+    held += sum(w.nbytes for w in run.model.parameters())
+    split = run.splits.get(task.split) or next(iter(run.splits.values()))
+    row = split.table.row_bytes
+    if task.kind in SEARCHES:
+        pairs = min(LEAVE_ONE_OUT, task.stop - task.start) * len(run.train or split) * 8
+        return held + min(split.memory // MEMORY_SHARE, pairs)
+    if task.kind == "pass":
+        return held + BATCH * (activations + row) + (task.stop - task.start) * 4096
+    rows = min(BATCH, len(split))
+    passes = 4 if task.kind in ("per_example", "replicate") else 1
+    return held + passes * rows * (activations + row) + 64 * len(split)
+
+
+def _activation_bytes(run: TrainingRun) -> int:
+    """Bytes that the outputs of all modules take for one example."""
+    total = 0
+
+    def count(_: nn.Module, __: object, out: object) -> None:
+        nonlocal total
+        total += out.nbytes if isinstance(out, Tensor) else 0
+
+    leaves = [m for m in run.model.modules() if next(m.children(), None) is None]
+    hooks = [module.register_forward_hook(count) for module in leaves]
+    one = next(iter(run.splits.values())).part(0, 1).inputs
+    with evaluating(run.model):
+        run.model(one.to(device_of(run.model)))
+    for hook in hooks:
+        hook.remove()
+    return total

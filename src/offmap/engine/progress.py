@@ -1,0 +1,144 @@
+"""Watching the work: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from offmap.engine.work import Task
+from offmap.reading import Entry, Failed, Reading, Skipped
+
+Cost = Callable[[Task], float]
+
+
+class Silent:
+    """Nobody watches."""
+
+    def begin(self, tasks: Iterable[Task], reused: int) -> None:
+        """See `Watcher`."""
+
+    def start(self, task: Task) -> None:
+        """See `Watcher`."""
+
+    def finish(self, task: Task, entry: Entry | None) -> None:
+        """See `Watcher`."""
+
+
+class Clock:
+    """Time left, from estimates that are corrected by how the finished tasks went."""
+
+    def __init__(self, tasks: Iterable[Task], costs: Mapping[str, float]) -> None:
+        self.costs = costs
+        self.left = {task.key: costs.get(task.key, 0.01) for task in tasks}
+        self.total = sum(self.left.values()) or 1.0
+        self.began = perf_counter()
+
+    def done(self, task: Task) -> None:
+        """A task is finished."""
+        self.left.pop(task.key, None)
+
+    @property
+    def finished(self) -> float:
+        """Share of the estimated work that is done."""
+        return 1 - sum(self.left.values()) / self.total
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated seconds until the end."""
+        spent, share = perf_counter() - self.began, self.finished
+        estimate = sum(self.left.values())
+        if share < 0.05:
+            return estimate
+        return 0.5 * estimate + 0.5 * spent * (1 - share) / share
+
+
+class Lines:
+    """One line for each reading, on a stream that is not a terminal."""
+
+    def __init__(self, console: Console, costs: Mapping[str, float]) -> None:
+        self.console, self.costs = console, costs
+
+    def begin(self, tasks: Iterable[Task], reused: int) -> None:
+        """See `Watcher`."""
+        tasks = list(tasks)
+        self.clock = Clock(tasks, self.costs)
+        readings = sum(task.kind == "reading" for task in tasks)
+        again = f", {reused} taken from an earlier audit" if reused else ""
+        self.console.print(
+            f"{readings} readings to take{again}; about {duration(self.clock.seconds_left)}"
+        )
+
+    def start(self, task: Task) -> None:
+        """See `Watcher`."""
+
+    def finish(self, task: Task, entry: Entry | None) -> None:
+        """See `Watcher`."""
+        self.clock.done(task)
+        if entry is not None:
+            left = duration(self.clock.seconds_left)
+            self.console.print(f"{task.label}: {said(entry)}  ({left} left)", markup=False)
+
+
+class Bar:
+    """A progress bar on a terminal."""
+
+    def __init__(self, console: Console, costs: Mapping[str, float]) -> None:
+        self.costs = costs
+        self.progress = Progress(
+            TextColumn("{task.description:<44.44}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]} left"),
+            console=console,
+        )
+
+    def begin(self, tasks: Iterable[Task], reused: int) -> None:
+        """See `Watcher`."""
+        tasks = list(tasks)
+        self.clock = Clock(tasks, self.costs)
+        self.waiting = len(tasks)
+        if reused:
+            self.progress.console.print(f"{reused} readings taken from an earlier audit")
+        if tasks:
+            self.progress.start()
+            self.bar = self.progress.add_task("", total=1.0, left=duration(self.clock.seconds_left))
+
+    def start(self, task: Task) -> None:
+        """See `Watcher`."""
+        self.progress.update(self.bar, description=task.label)
+
+    def finish(self, task: Task, entry: Entry | None) -> None:
+        """See `Watcher`."""
+        self.clock.done(task)
+        self.waiting -= 1
+        left = duration(self.clock.seconds_left)
+        self.progress.update(self.bar, completed=self.clock.finished, left=left)
+        if self.waiting == 0:
+            self.stop()
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        self.progress.stop()
+
+
+def said(entry: Entry) -> str:
+    """An entry in a few words."""
+    match entry.outcome:
+        case Reading(estimate=estimate):
+            return f"{estimate}"
+        case Skipped(reason=reason):
+            return f"skipped: {reason}"
+        case Failed(error=error):
+            return f"failed: {error}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

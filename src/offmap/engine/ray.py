@@ -1,0 +1,171 @@
+"""The same work on a Ray cluster: one that runs already, or one that is started here."""
+
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import ray
+import torch
+from torch import Tensor
+
+from offmap.attempt import Failure, attempt
+from offmap.engine import memory
+from offmap.engine.ledger import Ledger
+from offmap.engine.local import computing_with
+from offmap.engine.work import Context, Task, perform
+from offmap.reading import Reading
+from offmap.run import Split, TrainingRun
+from offmap.table import Table, TensorTable
+
+RETRIES = 4  # of a task that was lost with its worker or node
+Columns = Mapping[str, Table]
+
+
+def run_ray(ledger: Ledger, context: Context, *, threads: int, address: str = "ray") -> None:
+    """Do every task that is left on a cluster; the numbers are those of the local engine.
+
+    Model and data are put into the object store once, from where each node takes one copy.
+    A task whose worker or node is lost is done again elsewhere.
+
+    Args:
+        ledger: The books, kept here.
+        context: The run and the root of its random numbers.
+        threads: CPUs that each task asks for and computes with.
+        address: `ray`, or `ray://host:port`.
+    """
+    started = not ray.is_initialized()
+    if started:
+        where = None if address == "ray" else address
+        ray.init(address=where, num_cpus=None if where else _cpus(threads), log_to_driver=False)
+    try:
+        Cluster(ledger, context, threads).work()
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _cpus(threads: int) -> int:
+    return max(threads, os.cpu_count() or 1)
+
+
+class Cluster:
+    """Hands tasks out as soon as what they need is there, and books what comes back."""
+
+    def __init__(self, ledger: Ledger, context: Context, threads: int) -> None:
+        self.ledger, self.threads = ledger, threads
+        _ship_code_of(context.run)
+        self.context = ray.put(_shipped(context))
+        gpus = 1 if next(context.run.model.parameters(), torch.empty(0)).is_cuda else 0
+        self.remote = ray.remote(max_retries=RETRIES, num_cpus=threads, num_gpus=gpus)(_on_worker)
+        self.results: dict[str, Any] = {}  # references to finished tensors, by key
+        self.waiting = list(ledger.todo)
+        self.running: dict[Any, tuple[Task, Any]] = {}
+
+    def work(self) -> None:
+        """Until nothing is left."""
+        keys = {key for task in self.waiting for key in task.needs}
+        for key in keys:
+            if self.ledger.store.has(key):
+                tables = self.ledger.store.get(key)[0]
+                self.results[key] = ray.put(_arrays({n: t.all() for n, t in tables.items()}))
+        while self.waiting or self.running:
+            self._hand_out()
+            if self.running:
+                self._take_in(*ray.wait(list(self.running), num_returns=1)[0])
+
+    def _hand_out(self) -> None:
+        later = []
+        for task in self.waiting:
+            if (failure := self.ledger.blocked(task)) is not None:
+                self.ledger.finish(task, failure, 0.0, 0)
+            elif all(key in self.results for key in task.needs):
+                self.ledger.watcher.start(task)
+                inputs = [self.results[key] for key in task.needs]
+                told, tensors = self.remote.options(num_returns=2).remote(
+                    task, self.threads, self.context, *inputs
+                )
+                self.running[told] = (task, tensors)
+            else:
+                later.append(task)
+        self.waiting = later
+
+    def _take_in(self, told: Any) -> None:
+        task, tensors = self.running.pop(told)
+        answer = attempt(lambda: ray.get(told))
+        if isinstance(answer, Failure):
+            self.ledger.finish(task, answer, 0.0, 0)
+            return
+        result, seconds, peak_bytes = answer
+        if result is None:
+            self.results[task.key] = tensors
+            result = {name: table.all() for name, table in ray.get(tensors).items()}
+        self.ledger.finish(task, result, seconds, peak_bytes)
+        for key in task.needs:
+            if self.ledger.users[key] == 0:
+                self.results.pop(key, None)
+
+
+def _on_worker(
+    task: Task, threads: int, context: Context, *inputs: Columns
+) -> tuple[tuple[Reading | Failure | None, float, int], Columns]:
+    """One task on a worker: what the ledger must know, and the tensors for later tasks."""
+    results = dict(zip(task.needs, inputs, strict=True))
+    memory.forget_peak()
+    begin = perf_counter()
+    with computing_with(threads):
+        result = attempt(lambda: perform(task, context, results))
+    seconds, peak_bytes = perf_counter() - begin, max(0, memory.peak() - memory.BASELINE)
+    if isinstance(result, (Reading, Failure)):
+        return (result, seconds, peak_bytes), {}
+    return (None, seconds, peak_bytes), _arrays(result)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Table]:
+    """Tensors as tables, which travel without a copy within a node."""
+    return {name: TensorTable(tensor.contiguous()) for name, tensor in tensors.items()}
+
+
+def _shipped(context: Context) -> Context:
+    """The context as every node can read it: splits that fit in memory are taken along.
+
+    A split larger than its memory budget stays in its files, which every node must then see.
+    """
+    run = context.run
+
+    def near(split: Split | None) -> Split | None:
+        if split is None or split.table.nbytes > split.memory or split.table.travels:
+            return split
+        return Split(
+            split.inputs, split.known_targets, groups=split.groups, name=split.name,
+            memory=split.memory,
+        )  # fmt: skip
+
+    shifts = {name: near(split) for name, split in run.shifts.items()}
+    return replace(
+        context, run=replace(run, train=near(run.train), test=near(run.test), shifts=shifts)
+    )
+
+
+def _ship_code_of(run: TrainingRun) -> None:
+    """Send the user's own classes and functions by value: workers cannot import a run file."""
+    parts: list[object] = [type(module) for module in run.model.modules()]
+    if run.recipe is not None:
+        recipe = run.recipe
+        parts += [recipe.build, recipe.optimizer, recipe.loss, recipe.schedule]
+    for name in {getattr(part, "__module__", None) for part in parts}:
+        module = sys.modules.get(name or "")
+        file = getattr(module, "__file__", None)
+        if module is not None and file is not None and not _installed(Path(file)):
+            ray.cloudpickle.register_pickle_by_value(module)
+
+
+def _installed(file: Path) -> bool:
+    """Whether a module belongs to Python, to an installed package, or to offmap."""
+    homes = [*site.getsitepackages(), sysconfig.get_path("stdlib"), str(Path(__file__).parents[1])]
+    return any(file.resolve().is_relative_to(Path(home).resolve()) for home in homes)

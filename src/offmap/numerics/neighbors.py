@@ -1,0 +1,446 @@
+"""Exact k-nearest-neighbor search in the Euclidean norm, in tiles that fit a memory budget.
+
+Matrix products propose, error bounds decide, differences rank. The squared distance of a query q
+to a row x is |q|^2 + |x|^2 - 2 q.x: one matrix product, which cancels badly. So the product only
+excludes: a row is dropped when its score, less a rigorous bound on the score's rounding error,
+lies above an upper bound on the k-th smallest distance. What survives, little more than k rows per
+query, is ranked by distances summed in float64 from differences of the values as they were given.
+Where float32 scores leave too many rows, the queries in question are scored again in float64. Cost
+then grows with the number of distinct rows that tie with the k-th neighbor, to about 1e-13 of the
+squared radius of the data.
+
+The error bound. Let c be the center, a = |q - c|, b >= |x - c|, u the unit roundoff. A sum of n
+products, in any order, errs by at most gamma_n a b, where gamma_n = n u / (1 - n u). Columns are
+summed in parts, so n = columns per part + parts. A score errs by gamma_n (2 a b + b^2) in the
+product, by gamma_n b^2 in the norm, and by a few u (a + b)^2 in rounding q - c and x - c, in
+|q - c|^2, in the distance that ranks and in its root (two squares that share a root are a tie).
+Adding 64 to n pays for these few, and some smallest normal numbers pay for underflow.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float64, Int, Int64, Shaped
+from torch import Tensor
+
+__all__ = ["Blocks", "Neighbors", "search"]
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """Rows of one shape and type in a fixed order, read in blocks; may be larger than memory."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        ...
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Rows start, ..., stop - 1, of shape [stop - start, ...]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbors:
+    """The k nearest rows of each query, nearest first; equal distances in order of index.
+
+    Attributes:
+        distance: Euclidean distances, ascending.
+        index: the bank rows at these distances.
+    """
+
+    distance: Float64[Tensor, "m k"]
+    index: Int64[Tensor, "m k"]
+
+
+@torch.no_grad()
+def search(
+    queries: Shaped[Tensor, "m ..."],
+    bank: Shaped[Tensor, "n ..."] | Blocks,
+    *,
+    k: int = 10,
+    exclude: Int[Tensor, " m"] | None = None,
+    memory: int = 512 * 2**20,
+) -> Neighbors:
+    """The k nearest bank rows of each query, exactly, on the queries' device.
+
+    Rows are flattened. Types may differ: values are compared as numbers (64-bit integers as
+    float64). The result does not depend on `memory`.
+
+    Args:
+        queries: the points to look up, of shape [m, ...].
+        bank: the rows to look among, of shape [n, ...]: a tensor, or anything with `__len__` and
+            `read(start, stop)`. It is read in order, once for every `memory / (1024 (k + 1))`
+            queries: for every 47,000 by default.
+        k: the number of neighbors; at most n, or n - 1 if a row is excluded.
+        exclude: a bank row for each query that is not reported, such as the query itself; -1: none.
+        memory: bytes that the search may hold beside its arguments and its result.
+
+    Returns:
+        Distances in the unit of the data and row numbers, both of shape [m, k].
+
+    Raises:
+        ValueError: if k, exclude or memory is out of range, the rows differ in size, or a value is
+            not finite: the message names the first row that holds one.
+    """
+    size, device = len(queries), queries.device
+    exclude = _checked(exclude, size, len(bank)).to(device)
+    available = len(bank) - int(bool((exclude >= 0).any()))
+    if not 1 <= k <= available:
+        raise ValueError(
+            f"expected 1 <= k <= {available} (the rows available), got {k}; lower k or add rows"
+        )
+    plan = _plan(queries, bank[:1] if isinstance(bank, Tensor) else bank.read(0, 1), k, memory)
+    distance = torch.full((size, k), torch.inf, dtype=torch.float64, device=device)
+    index = torch.full((size, k), -1, device=device)
+    with torch.autocast(device.type, enabled=False):
+        for first in range(0, size, plan.panel):
+            part = slice(first, first + plan.panel)
+            panel = None
+            for offset, block in _blocks(bank, plan):
+                if panel is None:
+                    rows = queries[part].detach().reshape(-1, plan.dimension)
+                    center = _center(block, device, plan)
+                    square = _squares(rows, first, "queries", center, torch.float64, plan)
+                    ranked = (exclude[part], distance[part], index[part], distance[part].clone())
+                    scores = torch.empty(8 * plan.side**2, dtype=torch.uint8, device=device)
+                    panel = _Panel(plan, rows, center, square, *ranked, scores)
+                _search_block(panel, block, offset)
+    return Neighbors(distance, index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Sizes of all that is held at once, each with the share of the memory that it may take."""
+
+    dimension: int
+    k: int
+    dtype: torch.dtype  # of the first scores: float32 where that holds the data exactly
+    stored: torch.dtype  # of the bank
+    panel: int  # queries searched together, with bounds and, while ranked, neighbors: 1/8
+    pairs: int  # (query, row) pairs that wait to be ranked, with copies to sort them: 1/8
+    ranked: int  # pairs whose differences are formed at once: 1/16, or as much as caches hold
+    read: int  # bank rows read at once: 1/4, as the block before is held until the next is here
+    side: int  # queries, and bank rows, whose scores are formed at once: 1/16, 1/16 to compare
+    width: int  # bytes of a centered row formed at once: 1/16, and 1/16 for copies
+
+    def columns(self, dtype: torch.dtype) -> list[slice]:
+        """The parts of centered rows that are multiplied at once."""
+        step = max(1, self.width // dtype.itemsize)
+        return [slice(start, start + step) for start in range(0, self.dimension, step)]
+
+    def slack(self, near: Tensor, far: float, dtype: torch.dtype) -> Tensor:
+        """Bound on the error of a score as squared distance; near = |q - c|, far >= |x - c|."""
+        parts, info = self.columns(dtype), torch.finfo(dtype)
+        n = (min(parts[0].stop, self.dimension) + len(parts) + 64) * info.eps / 2
+        underflow = 8 * self.dimension * info.tiny * (1 + near + far)
+        return n / (1 - n) * ((near + far) ** 2 + far**2) + underflow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Panel:
+    """Queries that are searched together, and what is known of their neighbors so far."""
+
+    plan: _Plan
+    rows: Shaped[Tensor, "p d"]
+    center: Float64[Tensor, " d"]
+    square: Float64[Tensor, " p"]  # |q - c|^2
+    exclude: Int64[Tensor, " p"]
+    distance: Float64[Tensor, "p k"]  # with index: the neighbors ranked so far, part of the result
+    index: Int64[Tensor, "p k"]
+    upper: Float64[Tensor, "p k"]  # upper bounds on the k smallest squared distances
+    scores: Tensor  # bytes that each tile of scores takes in turn: fresh pages would cost 4 %
+    pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    # pending: query, row and lower bound on the squared distance of what is yet to be ranked
+
+    def limit(self, which: slice | Tensor) -> Float64[Tensor, " w"]:
+        """Upper bounds on the k-th smallest squared distance."""
+        return torch.minimum(self.upper[which, -1], self.distance[which, -1].square())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """Bank rows that are scored at once: a slice of a block that was read from row `offset`."""
+
+    block: Shaped[Tensor, "r d"]
+    offset: int
+    rows: slice
+    square: Tensor  # |x - c|^2 in the type of the scores; inf: not to be reported
+    reach: float  # max |x - c|
+
+
+def _checked(exclude: Tensor | None, size: int, count: int) -> Int64[Tensor, " m"]:
+    if exclude is None:
+        return torch.full((1,), -1).expand(size)
+    if exclude.shape != (size,):
+        raise ValueError(f"expected one row to exclude per query ({size}), got {len(exclude)}")
+    wrong = exclude[(exclude < -1) | (exclude >= count)]
+    if len(wrong):
+        raise ValueError(f"expected exclude from -1 (none) to {count - 1}, got {int(wrong[0])}")
+    return exclude.long()
+
+
+def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
+    dimension, other = math.prod(queries.shape[1:]), math.prod(row.shape[1:])
+    if dimension != other or not dimension:
+        raise ValueError(
+            f"expected queries and bank rows of one size >= 1, got {dimension} and {other} values"
+        )
+    dtypes = (queries.dtype, row.dtype)
+    if any(dtype.is_complex for dtype in dtypes):
+        raise ValueError(f"expected real values, got {dtypes}; use torch.view_as_real")
+    needed = max(512 * dimension, 1024 * (k + 1), 2**16)
+    if memory < needed:
+        raise ValueError(
+            f"expected memory >= {needed} bytes for k = {k} and rows of {dimension} values, "
+            f"got {memory}"
+        )
+    narrow = all(dtype.itemsize <= (4 if dtype.is_floating_point else 2) for dtype in dtypes)
+    copied = 0 if queries.is_contiguous() else queries.dtype.itemsize * dimension
+    side = min(2048, math.isqrt(memory // 128) // 16 * 16)
+    return _Plan(
+        dimension=dimension,
+        k=k,
+        dtype=torch.float32 if narrow and _full_float32() else torch.float64,
+        stored=row.dtype,
+        panel=max(1, memory // 8 // (128 * (k + 1) + copied)),
+        pairs=memory // 8 // 128,
+        ranked=max(1, min(memory // 16, 2**24) // (32 * dimension)),
+        read=max(1, memory // 8 // (row.dtype.itemsize * dimension)),
+        side=side,
+        width=min(8192, memory // 16 // (2 * side)),
+    )
+
+
+def _full_float32() -> bool:
+    """Whether float32 products are just that: the error bound knows nothing of TF32 or bfloat16."""
+    places = [torch.backends]
+    for backend in (torch.backends.cuda, torch.backends.mkldnn):
+        places += [backend, getattr(backend, "matmul", None)]
+    chosen = {getattr(place, "fp32_precision", None) for place in places}
+    if chosen == {None}:  # torch before 2.9
+        return torch.get_float32_matmul_precision() == "highest"
+    return chosen <= {None, "none", "ieee"}
+
+
+def _blocks(bank: Tensor | Blocks, plan: _Plan) -> Iterator[tuple[int, Tensor]]:
+    """First row and rows [r, d] of each block of the bank; a tensor is one if that needs no copy.
+
+    Raises:
+        ValueError: if a block is not what was asked for.
+    """
+    whole = isinstance(bank, Tensor) and bank.is_contiguous()
+    step = len(bank) if whole else plan.read
+    for start in range(0, len(bank), step):
+        stop = min(start + step, len(bank))
+        block = bank[start:stop] if isinstance(bank, Tensor) else bank.read(start, stop)
+        got = (len(block), math.prod(block.shape[1:]), block.dtype)
+        wanted = (stop - start, plan.dimension, plan.stored)
+        if got != wanted:
+            raise ValueError(f"expected (rows, values, type) {wanted} from the bank, got {got}")
+        yield start, block.detach().reshape(-1, plan.dimension)
+        del block
+
+
+def _slices(count: int, step: int) -> list[slice]:
+    """Slices of `step`, the last one cut at a multiple of 16 so that groups of 16 can be formed."""
+    cuts = sorted({*range(0, count, step), count // 16 * 16, count})
+    return [slice(*pair) for pair in itertools.pairwise(cuts)]
+
+
+def _center(block: Tensor, device: torch.device, plan: _Plan) -> Float64[Tensor, " d"]:
+    """About the mean. Any point is correct; one amid the data makes the error bound small."""
+    sample = block[:: -(-len(block) // plan.side)]
+    parts = plan.columns(torch.float64)
+    means = [sample[:, part].to(device, torch.float64).mean(0) for part in parts]
+    return torch.cat(means).nan_to_num(0, 0, 0).to(plan.dtype).double()
+
+
+def _centered(rows: Tensor, center: Tensor, dtype: torch.dtype) -> Tensor:
+    return rows.to(center.device, dtype) - center.to(dtype)
+
+
+def _squares(
+    rows: Tensor, first: int, name: str, center: Tensor, dtype: torch.dtype, plan: _Plan
+) -> Float64[Tensor, " r"]:
+    """|x - c|^2 of each row, summed in `dtype`; it may overflow.
+
+    Raises:
+        ValueError: if a value is not finite.
+    """
+    square = torch.zeros(len(rows), dtype=torch.float64, device=center.device)
+    for tile, columns in itertools.product(_slices(len(rows), plan.side), plan.columns(dtype)):
+        square[tile] += _centered(rows[tile, columns], center[columns], dtype).square_().sum(1)
+    for row in (~square.isfinite()).nonzero().flatten().tolist():
+        wrong = rows[row][~rows[row].isfinite()]
+        if len(wrong):
+            raise ValueError(
+                f"expected finite values, got {wrong[0].item()} in row {first + row} of the {name}"
+            )
+    return square
+
+
+def _tile(
+    block: Tensor, offset: int, rows: slice, center: Tensor, dtype: torch.dtype, plan: _Plan
+) -> _Tile:
+    square = _squares(block[rows], offset + rows.start, "bank", center, dtype, plan)
+    reach = math.sqrt(square.amax())
+    square[_surplus(block[rows], square, plan)] = torch.inf
+    return _Tile(block, offset, rows, square.to(dtype), reach)
+
+
+def _surplus(rows: Tensor, square: Tensor, plan: _Plan) -> Int64[Tensor, " s"]:
+    """Rows equal to more than k earlier ones: no query's neighbors, even if one is excluded.
+
+    Collapsed features and one-hot codes repeat rows by the thousand, all of them exact ties.
+    """
+    square, order = square.sort(stable=True)
+    repeats = torch.zeros_like(order, dtype=torch.bool)
+    for place in ((square[1:] == square[:-1]).nonzero().flatten() + 1).split(plan.ranked):
+        these, before = order[place].to(rows.device), order[place - 1].to(rows.device)
+        repeats[place] = (rows[these] == rows[before]).all(1).to(order.device)
+    place = torch.arange(len(order), device=order.device)
+    return order[place - place.where(~repeats, 0).cummax(0).values > plan.k]
+
+
+def _search_block(panel: _Panel, block: Tensor, offset: int) -> None:
+    """Takes the rows of a block into account; afterwards no pair is pending.
+
+    Raises:
+        ValueError: if squared distances overflow.
+    """
+    plan, near = panel.plan, math.sqrt(panel.square.amax())
+    for rows in _slices(len(block), plan.side):
+        tile = _tile(block, offset, rows, panel.center, plan.dtype, plan)
+        retry = torch.arange(len(panel.rows), device=panel.rows.device)
+        if near + tile.reach < math.sqrt(torch.finfo(plan.dtype).max) / 4:
+            queries = _slices(len(panel.rows), plan.side)
+            retry = torch.cat([_scan(panel, which, tile) for which in queries])
+        elif plan.dtype == torch.float64:
+            raise ValueError(
+                "expected values with squared distances in the range of float64, got rows "
+                f"{max(near, tile.reach):.3g} from the mean; rescale queries and bank"
+            )
+        if len(retry):
+            tile = _tile(block, offset, rows, panel.center, torch.float64, plan)
+            for which in retry.split(plan.side):
+                _scan(panel, which, tile)
+    _rank(panel, block, offset)
+
+
+def _scores(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Tensor:
+    """|x - c|^2 - 2 (q - c).(x - c), and inf for what is not to be reported."""
+    dtype, total = tile.square.dtype, tile.square
+    shape = (len(panel.square[which]), len(total))
+    scores = panel.scores.view(dtype)[: math.prod(shape)].view(shape)
+    for columns in panel.plan.columns(dtype):
+        queries = _centered(panel.rows[:, columns][which], panel.center[columns], dtype)
+        rows = _centered(tile.block[tile.rows, columns], panel.center[columns], dtype)
+        total = torch.addmm(total, queries, rows.T, alpha=-2, out=scores)
+    column = panel.exclude[which] - (tile.offset + tile.rows.start)
+    query = ((column >= 0) & (column < scores.shape[1])).nonzero().flatten()
+    scores[query, column[query]] = torch.inf
+    return scores
+
+
+def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " retry"]:
+    """Makes pending what may be a neighbor; returns the queries that need scores in float64.
+
+    The k-th smallest minimum of a group of scores bounds the k-th smallest score from above, and
+    only the few groups with a minimum below the limit are opened.
+    """
+    scores, k = _scores(panel, which, tile), panel.plan.k
+    square, dtype, fold = panel.square[which], scores.dtype, 32
+    slack = panel.plan.slack(square.sqrt(), tile.reach, dtype)
+    while fold > 1 and (scores.shape[1] % fold or scores.shape[1] // fold < 4 * k):
+        fold //= 2
+    groups = scores.unflatten(1, (fold, -1))
+    lowest = groups.amin(1)
+    nearest = lowest.topk(min(k, lowest.shape[1]), largest=False).values.double()
+    upper = torch.cat((panel.upper[which], nearest + (square + slack)[:, None]), 1)
+    panel.upper[which] = upper.topk(k, largest=False).values
+    limit = panel.limit(which)
+    cut = (limit - square + slack).to(dtype)
+    cut = torch.nextafter(cut, torch.full_like(cut, torch.inf))
+    cut[limit <= 0] = -torch.inf  # k earlier rows are at distance 0
+    hits = lowest < cut[:, None]
+    counts = hits.sum(1)
+    retry = (counts > max(2 * k, hits.shape[1] // 4)) & (dtype != torch.float64)
+    hits &= ~retry[:, None]
+    ids = torch.arange(len(panel.rows), device=hits.device)[which]
+    widest = max(1, int(counts.where(~retry, 0).amax())) * fold
+    for part in _slices(len(hits), max(1, panel.plan.pairs // widest)):
+        query, column, lower = _open(groups[part], hits[part], cut[part], (square - slack)[part])
+        panel.pending.append((ids[part][query], tile.offset + tile.rows.start + column, lower))
+        if sum(len(query) for query, _, _ in panel.pending) > panel.plan.pairs:
+            _rank(panel, tile.block, tile.offset)
+    return ids[retry]
+
+
+def _open(
+    groups: Tensor, hits: Tensor, cut: Tensor, base: Tensor
+) -> tuple[Int64[Tensor, " s"], Int64[Tensor, " s"], Float64[Tensor, " s"]]:
+    """Query, column and lower bound on the squared distance of scores below the cut."""
+    query, group = hits.nonzero(as_tuple=True)
+    scores = groups[query, :, group]
+    pair, member = (scores < cut[query, None]).nonzero(as_tuple=True)
+    lower = scores[pair, member].double() + base[query[pair]]
+    return query[pair], group[pair] + member * hits.shape[1], lower
+
+
+def _rank(panel: _Panel, block: Tensor, offset: int) -> None:
+    """Ranks the pending pairs by distance, a few of each query at a time in order of index.
+
+    So a pair that can at best tie with k ranked ones loses to them, and is dropped.
+    """
+    if not panel.pending:
+        return
+    query, row, lower = (torch.cat(parts) for parts in zip(*panel.pending, strict=True))
+    panel.pending.clear()
+    order = (query * (offset + len(block)) + row).argsort()
+    while True:
+        order = order[lower[order] < panel.limit(query[order])]
+        if not len(order):
+            return
+        soon = _place(query[order]) < 4 * panel.plan.k + 32
+        _merge(panel, query[order[soon]], row[order[soon]], block, offset)
+        order = order[~soon]
+
+
+def _place(query: Tensor) -> Int64[Tensor, " s"]:
+    """Position of each entry within its run of equal entries."""
+    counts = query.unique_consecutive(return_counts=True)[1]
+    first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return torch.arange(len(query), device=query.device) - first
+
+
+def _merge(panel: _Panel, query: Tensor, row: Tensor, block: Tensor, offset: int) -> None:
+    """Puts pairs, sorted by query and row, among the neighbors found in earlier rows."""
+    changed, k = query.unique_consecutive(), panel.plan.k
+    distance = _distances(panel, query, block, row - offset)
+    distance = torch.cat((panel.distance[changed].flatten(), distance))
+    query = torch.cat((changed.repeat_interleave(k), query))
+    row = torch.cat((panel.index[changed].flatten(), row))
+    order = distance.argsort(stable=True)
+    order = order[query[order].argsort(stable=True)]
+    order = order[_place(query[order]) < k].view(-1, k)
+    panel.distance[changed], panel.index[changed] = distance[order], row[order]
+
+
+def _distances(panel: _Panel, query: Tensor, block: Tensor, row: Tensor) -> Float64[Tensor, " s"]:
+    """Distances from differences, summed pairwise in an order that depends on nothing but d."""
+    distance = panel.square.new_empty(len(query))
+    for part in _slices(len(query), panel.plan.ranked):
+        terms = block[row[part].to(block.device)].to(query.device, torch.float64)
+        terms -= panel.rows[query[part]]
+        terms.square_()
+        width = panel.plan.dimension
+        while width > 1:
+            half = width // 2
+            terms[:, :half] += terms[:, width - half : width]
+            width -= half
+        distance[part] = terms[:, 0].sqrt()
+    return distance

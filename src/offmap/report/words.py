@@ -1,0 +1,112 @@
+"""Numbers and names as people read them. Every part of the report writes them the same way."""
+
+import re
+from math import floor, isfinite, log10
+
+from offmap.estimate import Estimate
+from offmap.measure import Card
+from offmap.reading import Entry
+
+SHARES = re.compile(r"\b(share|probability|proportion|accuracy|error rate|fraction)\b")
+
+
+def title(name: str) -> str:
+    """`calibration_error` -> `Calibration error`."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def in_percent(card: Card | None) -> bool:
+    """Whether people read the headline as a percentage: a share, by its unit and its span."""
+    return (
+        card is not None
+        and SHARES.search(card.unit) is not None
+        and -1 <= card.span[0] <= card.span[1] <= 1
+    )
+
+
+def number(value: float, percent: bool = False, resolution: float = 0.0) -> str:
+    """One number: whole numbers whole, others to about three digits.
+
+    Args:
+        value: The number.
+        percent: Whether to write it as a percentage.
+        resolution: The smallest difference worth showing; 0 where unknown.
+    """
+    if not isfinite(value):
+        return {"nan": "no value", "inf": "infinity", "-inf": "-infinity"}[str(float(value))]
+    if percent:
+        return f"{_digits(100 * value, 100 * resolution)}%"
+    return _digits(value, resolution)
+
+
+def _digits(value: float, resolution: float) -> str:
+    size, whole = abs(value), float(value).is_integer()
+    if size != 0 and (size < 1e-4 or size >= (1e12 if whole else 1e7)):
+        return f"{value:.2e}"
+    if whole and (resolution == 0 or resolution >= 10):
+        return f"{value:,.0f}"
+    decimals = 2 - floor(log10(size)) if size else 2  # three significant digits
+    if resolution > 0:  # two digits of the interval's width, four of the value at most
+        decimals = min(decimals + 1, 1 - floor(log10(resolution)))
+    text = f"{value:,.{max(0, min(decimals, 6))}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def interval(estimate: Estimate, percent: bool = False) -> str:
+    """`[low, high]`; empty for a number without uncertainty."""
+    if estimate.low == estimate.high:
+        return ""
+    width = estimate.high - estimate.low
+    return f"[{number(estimate.low, percent, width)}, {number(estimate.high, percent, width)}]"
+
+
+def value(estimate: Estimate, percent: bool = False) -> str:
+    """The value with as many digits as its interval deserves."""
+    return number(estimate.value, percent, estimate.high - estimate.low)
+
+
+def estimated(estimate: Estimate, percent: bool = False) -> str:
+    """`value [low, high]`."""
+    return f"{value(estimate, percent)} {interval(estimate, percent)}".rstrip()
+
+
+def part(estimate: Estimate) -> str:
+    """A part, which has a unit of its own: a percentage only where it is a counted share."""
+    return estimated(estimate, estimate.method == "proportion")
+
+
+def where(entry: Entry) -> str:
+    """`Calibration error on test`."""
+    return f"{title(entry.measure)} on {entry.split}" if entry.split else title(entry.measure)
+
+
+def address(measure: str, split: str, part: str = "") -> str:
+    """As gates are written: `measure.part@split`."""
+    return measure + (f".{part}" if part else "") + (f"@{split}" if split else "")
+
+
+def duration(seconds: float) -> str:
+    """`0.04 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds else "0 s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes as `812 B`, `3.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def listed(items: list[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
