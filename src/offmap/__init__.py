@@ -5,7 +5,9 @@ says before what that will cost. Names are imported when first used, so that `im
 quick.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +51,17 @@ _HOMES = {
     "CannotMeasure": "offmap.attempt",
 }
 
+
+
+class _Package(ModuleType):
+    """Keeps `offmap.audit` the function when the module of that name is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 __all__ = sorted(_HOMES)
 
 

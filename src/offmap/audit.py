@@ -33,7 +33,7 @@ from offmap.plan import Choice, Plan, Selection, choose
 from offmap.reading import Entry, Skipped
 from offmap.report.report import Provenance, Report
 from offmap.report.thumbnails import thumbnails
-from offmap.run import DEFAULT_MEMORY, Split, TrainingRun
+from offmap.run import DEFAULT_MEMORY, Domain, Split, TrainingRun
 
 MOST_THREADS = 8
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -61,6 +61,12 @@ class Prepared:
     graph: Graph
     plan: Plan
     costs: Mapping[str, float]
+
+    @property
+    def domain(self) -> Domain:
+        """The contract of an input, settled by the look at the data."""
+        assert self.run.domain is not None
+        return self.run.domain
 
 
 def plan(
@@ -146,7 +152,7 @@ def audit(
                     settings=selection.settings,
                 ),
                 cards={entry.measure: measures()[entry.measure].card for entry in entries},
-                thumbnails=thumbnails(ready.run.splits, entries, ready.run.domain),
+                thumbnails=thumbnails(ready.run.splits, entries, ready.domain),
             )  # fmt: skip
             if out is not None:
                 report.save(Path(out))
@@ -241,12 +247,11 @@ def _provenance(
     seconds: float,
     settings: Settings,
 ) -> Provenance:
-    run, domain = ready.run, ready.run.domain
-    assert domain is not None and run.task is not None
+    run, domain = ready.run, ready.domain
     parameters = sum(weight.numel() for weight in run.model.parameters())
     return Provenance(
         name=run.name,
-        task=run.task,
+        task=str(run.task),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={
             "offmap": version("offmap"),

@@ -1,5 +1,7 @@
 """The built-in run: handwritten digits, offline, trained in seconds."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float, Int
 from sklearn.datasets import load_digits
@@ -36,10 +38,10 @@ def digits(*, seed: int = 0, epochs: int = 15) -> TrainingRun:
         epochs: Passes over the training data.
     """
     generator = torch.Generator().manual_seed(seed)
-    data = load_digits()
-    order = torch.randperm(len(data.target), generator=generator)
-    images = torch.tensor(data.images, dtype=torch.float32)[order, None] / 16
-    labels = torch.tensor(data.target, dtype=torch.int64)[order]
+    pixels, classes = load_digits(return_X_y=True)
+    order = torch.randperm(len(classes), generator=generator)
+    images = torch.tensor(pixels, dtype=torch.float32)[order].view(-1, 1, 8, 8) / 16
+    labels = torch.tensor(classes, dtype=torch.int64)[order]
 
     train = Split(images[:TRAIN], labels[:TRAIN], groups=_ink(images[:TRAIN]), name="train")
     test = Split(images[TRAIN:], labels[TRAIN:], groups=_ink(images[TRAIN:]), name="test")
@@ -72,7 +74,7 @@ def _build() -> nn.Module:
     return CNN(1, 10, width=16, size=8)
 
 
-def _optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=3e-3)
 
 

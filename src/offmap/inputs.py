@@ -66,12 +66,12 @@ class ClassPredictions(Predictions):
         """Whether it chose the target."""
         return self.labels == self.targets
 
-    @cached_property
+    @property
     def error(self) -> Float[Tensor, " n"]:
         """1 where the model chose another class, else 0."""
         return (~self.correct).double()
 
-    @cached_property
+    @property
     def loss(self) -> Float[Tensor, " n"]:
         """Cross-entropy in nats."""
         return -self.log_probs.gather(1, self.targets[:, None]).squeeze(1)
@@ -84,7 +84,7 @@ class RealPredictions(Predictions):
     outputs: Float[Tensor, "n ..."]
     targets: Float[Tensor, "n ..."]
 
-    @cached_property
+    @property
     def error(self) -> Float[Tensor, " n"]:
         """Mean squared error of each example over its outputs."""
         return (self.outputs.double() - self.targets.double()).square().flatten(1).mean(dim=1)
@@ -119,12 +119,12 @@ class TokenPredictions(Predictions):
     nll: Float[Tensor, "n t"]
     hits: Bool[Tensor, "n t"]
 
-    @cached_property
+    @property
     def error(self) -> Float[Tensor, " n"]:
         """Share of positions at which another token was thought likeliest."""
         return (~self.hits).double().mean(dim=1)
 
-    @cached_property
+    @property
     def loss(self) -> Float[Tensor, " n"]:
         """Mean cross-entropy over positions, in nats."""
         return self.nll.double().mean(dim=1)

@@ -85,12 +85,17 @@ def feature_layer(model: nn.Module) -> str | None:
 
 
 def weight_layers(model: nn.Module) -> tuple[str, ...]:
-    """Names of the leaves that hold a weight matrix or kernel, in their order of definition."""
+    """Names of the leaves that hold a weight matrix or kernel, in their order of definition.
+
+    What only holds parameters and is never called (a `ParameterList`, the parts of an exported
+    program) is no layer.
+    """
     return tuple(
         name
         for name, module in model.named_modules()
         if name
         and next(module.children(), None) is None
+        and type(module).forward is not nn.Module.forward
         and any(weight.ndim >= 2 for weight in module.parameters(recurse=False))
     )
 

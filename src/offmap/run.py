@@ -297,13 +297,17 @@ def _infer_task(split: Split | None) -> Task:
 
 
 def _common_names(splits: Mapping[str, Split]) -> tuple[str, ...] | None:
-    """What the splits' sources call the classes: the same everywhere, or class 3 is two things."""
+    """What the splits' sources call the classes: the same everywhere, or class 3 is two things.
+
+    Raises:
+        InputError: If two splits differ.
+    """
     named = {name: split.class_names for name, split in splits.items() if split.class_names}
-    first = next(iter(named), None)
+    first, known = next(iter(named.items()), ("", None))
     for name, names in named.items():
-        if names != named[first]:
+        if names != known:
             raise InputError(
                 f"{name}: expected the classes that {first} has, numbered as there, got others: "
                 f"load it with class_names of {first}"
             )
-    return None if first is None else named[first]
+    return known

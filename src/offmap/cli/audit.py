@@ -62,14 +62,18 @@ def audit(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
 ) -> None:
-    """Take every reading that the evidence allows, with a verdict per question and next steps.
+    r"""Take every reading that the evidence allows, with a verdict per question and next steps.
 
     Exit codes: 0 done, 1 a gate failed, 2 the input or the usage is wrong, 3 done but a measure
     failed (the report is whole and says which).
+    \f
+
+    Raises:
+        InputError: If something that was given cannot be used.
+        Exit: With the exit code.
     """
     from rich.console import Console
 
-    from offmap.attempt import InputError
     from offmap.audit import audit as take
     from offmap.catalog import measures as all_measures
     from offmap.report.gates import parse
@@ -82,6 +86,7 @@ def audit(
         run_file, demo, model=model, weights=weights, data={"train": train, "test": test},
         shifts=shift, columns={"inputs": inputs, "targets": targets, "groups": groups},
         task=task, feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
+        memory=memory,
     )  # fmt: skip
     watching = _Watching(console)
     try:
@@ -90,14 +95,14 @@ def audit(
             skip=options.names(skip), settings=options.settings(set_), memory=memory,
             engine=engine, seed=seed, threads=threads, fresh=fresh, watcher=watching,
         )  # fmt: skip
-    except (KeyboardInterrupt, InputError) as stopped:
-        watching.stop()
-        if isinstance(stopped, InputError):
-            raise
+    except KeyboardInterrupt:
         sys.stderr.write(
-            f"interrupted: what was finished is kept in {out}; the same command goes on from there\n"
+            f"interrupted: what was finished is kept in {out}; "
+            "the same command goes on from there\n"
         )
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        watching.stop()
     results = _judge(report, gates, before)
     if junit is not None:
         from offmap.report.files import write_whole

@@ -1,14 +1,16 @@
 """Options that several commands take, and the run that they describe."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from offmap.attempt import Failure, InputError, attempt
 
 if TYPE_CHECKING:
-    from offmap.run import Split, TrainingRun
+    from collections.abc import Mapping
+
+    from offmap.run import Split, Task, TrainingRun
 
 RunFile = Annotated[
     Path | None, typer.Argument(help="A Python file that defines run(...) -> TrainingRun.")
@@ -30,7 +32,8 @@ Inputs = Annotated[str | None, typer.Option(help="Array or column that holds the
 Targets = Annotated[str | None, typer.Option(help="Array or column that holds the targets.")]
 Groups = Annotated[str | None, typer.Option(help="Array or column that holds groups.")]
 TaskName = Annotated[
-    str | None, typer.Option(help="classification, regression, reconstruction or tokens.")
+    Literal["classification", "regression", "reconstruction", "tokens"] | None,
+    typer.Option(help="What the model does, where the targets do not tell."),
 ]
 FeatureLayer = Annotated[
     str | None, typer.Option(help="Layer whose input is the feature vector (named_modules()).")
@@ -65,10 +68,11 @@ def make_run(
     data: dict[str, Path | None],
     shifts: list[str],
     columns: dict[str, str | None],
-    task: str | None,
+    task: "Task | None",
     feature_layer: str | None,
     allow_pickle: bool,
     parameters: list[str],
+    memory: str,
 ) -> "TrainingRun":
     """The run that the options describe: a demo, a run file, or a model with its data.
 
@@ -93,34 +97,78 @@ def make_run(
     if run_file is not None:
         return load_run_file(run_file, given)
     assert model is not None
-    from dataclasses import replace
+    loaded = load_data(data, shifts, columns=columns, task=task, memory=memory)
+    return run_of(
+        loaded, model, weights, task=task, feature_layer=feature_layer,
+        allow_pickle=allow_pickle, parameters=given,
+    )  # fmt: skip
 
+
+def load_data(
+    data: "Mapping[str, Path | None]",
+    shifts: list[str],
+    *,
+    columns: "Mapping[str, str | None]",
+    task: "Task | None",
+    memory: str,
+) -> "dict[str, Split]":
+    """Every split that was named, with classes numbered as in the first of them.
+
+    Raises:
+        InputError: If one cannot be loaded.
+    """
+    from offmap.audit import parse_bytes
+    from offmap.sources import load_split
+
+    paths = {name: path for name, path in data.items() if path is not None}
+    for name, path in pairs(shifts, "--shift NAME=PATH").items():
+        if name in ("train", "test"):
+            raise InputError(f"expected another name for the shift {name!r}: it is reserved")
+        paths[name] = Path(path)
+    loaded: dict[str, Split] = {}
+    names = None
+    for name, path in paths.items():
+        loaded[name] = load_split(
+            path, name=name, task=task, class_names=names, memory=parse_bytes(memory),
+            inputs=columns["inputs"], targets=columns["targets"], groups=columns["groups"],
+        )  # fmt: skip
+        names = names or loaded[name].class_names
+    return loaded
+
+
+def run_of(
+    loaded: "dict[str, Split]",
+    model: str,
+    weights: Path | None,
+    *,
+    task: "Task | None",
+    feature_layer: str | None,
+    allow_pickle: bool,
+    parameters: dict[str, str],
+) -> "TrainingRun":
+    """The run of a model given by its factory and weights, or as an exported program."""
+    from offmap.models.exported import load_exported
     from offmap.models.loading import load_model
     from offmap.run import TrainingRun
 
-    names = {
-        "inputs": columns["inputs"],
-        "targets": columns["targets"],
-        "groups": columns["groups"],
-    }
+    if Path(model).is_file():
+        network = load_exported(model, allow_pickle=allow_pickle)
+    else:
+        values = {name: literal(text) for name, text in parameters.items()}
+        network = load_model(model, weights, parameters=values, allow_pickle=allow_pickle)
+    train, test = loaded.pop("train", None), loaded.pop("test", None)
+    return TrainingRun(
+        network, train, test, loaded, task=task, feature_layer=feature_layer,
+        name=Path(model).stem if Path(model).is_file() else model.rpartition(":")[2],
+    )  # fmt: skip
 
-    def split(name: str, path: Path | None) -> "Split | None":
-        from offmap.sources import load_split
 
-        return None if path is None else load_split(path, name=name, task=task, **names)
+def literal(text: str) -> object:
+    """A value as Python writes it, or the text itself."""
+    import ast
 
-    named_shifts = {
-        name: split(name, Path(path)) for name, path in pairs(shifts, "--shift NAME=PATH").items()
-    }
-    run = TrainingRun(
-        model=load_model(model, weights, parameters=given, allow_pickle=allow_pickle),
-        train=split("train", data["train"]),
-        test=split("test", data["test"]),
-        shifts={name: value for name, value in named_shifts.items() if value is not None},
-        feature_layer=feature_layer,
-        name=model.rpartition(":")[2],
-    )
-    return run if task is None else replace(run, task=task)  # type: ignore[arg-type]
+    value = attempt(lambda: ast.literal_eval(text))
+    return text if isinstance(value, Failure) else value
 
 
 def load_run_file(path: Path, given: dict[str, str]) -> "TrainingRun":

@@ -42,6 +42,7 @@ def plan(
         run_file, demo, model=model, weights=weights, data={"train": train, "test": test},
         shifts=shift, columns={"inputs": inputs, "targets": targets, "groups": groups},
         task=task, feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
+        memory=memory,
     )  # fmt: skip
     made = make_plan(
         run, max_cost=max_cost, only=options.names(measures), skip=options.names(skip),

@@ -64,7 +64,7 @@ def source(module: str) -> str:
 def recipe(given: Recipe) -> str:
     """Of a recipe: what it builds from a fixed seed, and how its parts are written."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         model = given.build()
     optimizer = given.optimizer(model.parameters())
     said = [
@@ -86,7 +86,7 @@ def _weights(weights: Mapping[str, Tensor]) -> str:
     digest = blake2b(digest_size=16)
     for name, weight in weights.items():
         digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

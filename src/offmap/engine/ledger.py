@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from offmap.engine.work import Graph, Task
 from offmap.reading import Entry, Failed, Outcome, Reading, Skipped
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Somebody who follows the work: a progress bar, a log, a test."""
 
@@ -132,4 +134,4 @@ def _outcome(result: Reading | Failure) -> Outcome:
 
 
 def _again(entry: Entry) -> Entry:
-    return Entry(**{name: getattr(entry, name) for name in Entry.__slots__} | {"reused": True})
+    return replace(entry, reused=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import torch
+from ray import cloudpickle
 from torch import Tensor
 
 from offmap.attempt import Failure, attempt
@@ -87,9 +88,10 @@ class Cluster:
             elif all(key in self.results for key in task.needs):
                 self.ledger.watcher.start(task)
                 inputs = [self.results[key] for key in task.needs]
-                told, tensors = self.remote.options(num_returns=2).remote(
+                references: Any = self.remote.options(num_returns=2).remote(
                     task, self.threads, self.context, *inputs
                 )
+                told, tensors = references
                 self.running[told] = (task, tensors)
             else:
                 later.append(task)
@@ -104,7 +106,8 @@ class Cluster:
         result, seconds, peak_bytes = answer
         if result is None:
             self.results[task.key] = tensors
-            result = {name: table.all() for name, table in ray.get(tensors).items()}
+            columns: Any = ray.get(tensors)
+            result = {name: table.all() for name, table in columns.items()}
         self.ledger.finish(task, result, seconds, peak_bytes)
         for key in task.needs:
             if self.ledger.users[key] == 0:
@@ -162,7 +165,7 @@ def _ship_code_of(run: TrainingRun) -> None:
         module = sys.modules.get(name or "")
         file = getattr(module, "__file__", None)
         if module is not None and file is not None and not _installed(Path(file)):
-            ray.cloudpickle.register_pickle_by_value(module)
+            cloudpickle.register_pickle_by_value(module)
 
 
 def _installed(file: Path) -> bool:

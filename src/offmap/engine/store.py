@@ -6,6 +6,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,7 @@ def with_rows(entry: Entry, rows: Table | None) -> Entry:
     """The entry, with its reading's `per_example` put back."""
     if rows is None or not isinstance(entry.outcome, Reading):
         return entry
-    names = (n for n in Reading.__slots__ if n != "per_example")
-    outcome = Reading(
-        **{n: getattr(entry.outcome, n) for n in names}, per_example=rows.read(0, len(rows))
-    )
-    return Entry(**{n: getattr(entry, n) for n in Entry.__slots__} | {"outcome": outcome})
+    return replace(entry, outcome=replace(entry.outcome, per_example=rows.all()))
 
 
 @contextmanager

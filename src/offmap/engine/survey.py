@@ -75,7 +75,7 @@ def _refuse_non_finite(values: Tensor, what: str, start: int) -> None:
 
 def _bytes(values: Tensor) -> memoryview:
     plain = values.detach().cpu().contiguous()
-    return memoryview(plain.reshape(-1).view(torch.uint8).numpy())
+    return plain.reshape(-1).view(torch.uint8).numpy().data
 
 
 def infer_domain(split: Split, seen: Survey) -> Domain:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -265,7 +265,7 @@ def perform(task: Task, context: Context, results: Results) -> dict[str, Tensor]
         settings["generator"] = derive(
             context.seed, task.unit, task.split, task.kind, task.index, task.start
         )
-    answer = function(*values.values(), **settings)
+    answer: Any = function(*values.values(), **settings)
     return answer if task.kind == "reading" else {"rows": answer}
 
 

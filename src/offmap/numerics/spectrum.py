@@ -137,12 +137,13 @@ def top_variance(gram: Float64[Tensor, "m m"]) -> tuple[float, Float64[Tensor, "
     start = gram[int(gram.diagonal().argmax())]
     if not bool(start.any()):
         return 0.0, torch.ones_like(start) / len(start) ** 0.5
-    values, vectors = eigsh(gram.cpu().numpy(), k=1, v0=start.cpu().numpy(), tol=1e-10)
+    # tol=0 asks for machine precision
+    values, vectors = eigsh(gram.cpu().numpy(), k=1, v0=start.cpu().numpy(), tol=0)
     return float(values[0]), torch.as_tensor(vectors[:, 0], device=gram.device)
 
 
 def stable_rank(gram: Float64[Tensor, "m m"]) -> tuple[Width, Width]:
-    """tr S / max l, from below and from above.
+    """The stable rank tr S / max l, from below and from above.
 
     The largest eigenvalue of a sample is too large on average, so tr S over it is too small. The
     variance of one half of the points along the leading direction of the other half is too small
@@ -174,11 +175,9 @@ def stable_rank(gram: Float64[Tensor, "m m"]) -> tuple[Width, Width]:
         _, vector = top_variance(_recentered(gram[mine][:, mine]))
         weights = vector - vector.mean()
         length = (weights @ gram[mine][:, mine] @ weights).sqrt()
-        place = gram[~mine][:, mine] @ weights / length.clamp_min(1e-300)
-        spread = (place - place.mean()).square()
-        held_out[~mine] = spread * len(place) / (len(place) - 1)
-    variance = gram.trace() / (m - 1)
-    above = Width((variance / held_out.mean()).item(), _error(share - held_out / held_out.mean()))
+        held_out[~mine] = (gram[~mine][:, mine] @ weights / length.clamp_min(1e-300)).square()
+    along = held_out / held_out.mean()
+    above = Width((gram.trace() / held_out.sum()).item(), _error(share - along))
     return below, above
 
 

@@ -43,7 +43,8 @@ class Chart:
     @property
     def standalone(self) -> dict[str, Any]:
         """The specification with its data inside, for any tool that reads Vega-Lite."""
-        rows = [dict(zip(self.table, row, strict=True)) for row in zip(*self.table.values(), strict=True)]
+        columns = zip(*self.table.values(), strict=True)
+        rows = [dict(zip(self.table, row, strict=True)) for row in columns]
         return {**self.spec, "$schema": alt.SCHEMA_URL, "data": {"values": rows}}
 
 
@@ -89,7 +90,7 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
     near = alt.selection_point(
         name="near", on="pointerover", nearest=True, empty=False, clear="pointerout"
     )
-    tooltip = [_named(names), _number("x", figure.x_label), _number("y", figure.y_label)]
+    tooltip = [*_named(names), _number("x", figure.x_label), _number("y", figure.y_label)]
     if figure.low or figure.high:
         tooltip += [_number("l", "from"), _number("h", "to")]
     lines = alt.Chart().mark_line(strokeWidth=2, clip=True)
@@ -103,11 +104,9 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
         ).add_params(near),
     ]  # fmt: skip
     if figure.low and figure.high:
-        band = alt.Chart().mark_area(opacity=0.16).encode(
-            x=horizontal, y=alt.Y("l:Q", title=figure.y_label, scale=_scale(figure.log_y)), y2="h:Q",
-            color=color,
-        )  # fmt: skip
-        layers.insert(0, band)
+        lower = alt.Y("l:Q", title=figure.y_label, scale=_scale(figure.log_y))
+        band = alt.Chart().mark_area(opacity=0.16)
+        layers.insert(0, band.encode(x=horizontal, y=lower, y2="h:Q", color=color))
     left_out = _left_out(len(kept), len(figure.x), "points") or _left_out(
         len(names), len(figure.series), "curves"
     )
@@ -128,9 +127,7 @@ def _histogram(figure: Histogram) -> Chart:
     label = "share" if total <= 1.01 * len(figure.counts) else "count"
     horizontal = alt.X("x:Q", title=figure.x_label, scale=alt.Scale(zero=False, nice=False))
     vertical = alt.Y("y:Q", title=label, stack=None)
-    tooltip = [
-        _named(names), _number("x", "from"), _number("z", "to"), _number("y", label)
-    ]  # fmt: skip
+    tooltip = [*_named(names), _number("x", "from"), _number("z", "to"), _number("y", label)]
     steps: dict[str, Any] = {"x": horizontal, "y": vertical, "color": _color(names)}
     base = alt.Chart()
     layers = alt.layer(
@@ -145,13 +142,15 @@ def _histogram(figure: Histogram) -> Chart:
 
 def _scatter(figure: Scatter, detail: Detail) -> Chart:
     kept = spread(len(figure.x), detail.scatter)
-    labels = _grouped([figure.label[i] for i in kept.tolist()] if figure.label else [""] * len(kept))
+    labels = [figure.label[i] for i in kept.tolist()] if figure.label else [""] * len(kept)
+    labels = _grouped(labels)
     table = {
         "x": [_rounded(value) for value in figure.x.double()[kept].tolist()],
         "y": [_rounded(value) for value in figure.y.double()[kept].tolist()],
         "s": labels,
     }
     names = list(dict.fromkeys(labels))
+    shapes = alt.Scale(domain=names, range=_cycled(SHAPES, names))
     points = (
         alt.Chart()
         .mark_point(filled=True, size=28, opacity=0.55)
@@ -159,10 +158,10 @@ def _scatter(figure: Scatter, detail: Detail) -> Chart:
             x=alt.X("x:Q", title=figure.x_label, scale=alt.Scale(zero=False)),
             y=alt.Y("y:Q", title=figure.y_label, scale=alt.Scale(zero=False)),
             color=_color(names),
-            shape=alt.Shape("s:N", scale=alt.Scale(domain=names, range=_cycled(SHAPES, names)), legend=_legend(names)),
-            tooltip=[_named(names), _number("x", figure.x_label), _number("y", figure.y_label)],
+            shape=alt.Shape("s:N", scale=shapes, legend=_legend(names)),
+            tooltip=[*_named(names), _number("x", figure.x_label), _number("y", figure.y_label)],
         )
-    )  # fmt: skip
+    )
     return _made(points, table, _left_out(len(kept), len(figure.x), "points"))
 
 
@@ -235,7 +234,11 @@ def _matrix(figure: Matrix, detail: Detail) -> Chart:
 
 
 def _made(
-    drawing: alt.Chart | alt.LayerChart, table: dict[str, list[Any]], left_out: str, height: bool = True
+    drawing: alt.Chart | alt.LayerChart | alt.FacetChart,  # the last is never given: Altair's types
+    table: dict[str, list[Any]],
+    left_out: str,
+    *,
+    height: bool = True,
 ) -> Chart:
     sized = drawing.properties(width="container", data=alt.NamedData("table"))
     spec = (sized.properties(height=HEIGHT) if height else sized).to_dict()
@@ -252,7 +255,7 @@ def spread(length: int, most: int) -> Tensor:
 
 
 def _rounded(value: float | None, log: bool = False) -> float | int | None:
-    """Five significant digits are more than a screen shows; what has no place on the axis is null."""
+    """Five significant digits, more than a screen shows; null for what is not on the axis."""
     if value is None or not isfinite(value) or (log and value <= 0):
         return None
     return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.5g}")
@@ -309,8 +312,8 @@ def _dash(names: Sequence[str]) -> alt.StrokeDash:
     return alt.StrokeDash("s:N", scale=scale, legend=_legend(names))
 
 
-def _named(names: Sequence[str]) -> alt.Tooltip:
-    return alt.Tooltip("s:N", title="series")
+def _named(names: Sequence[str]) -> list[alt.Tooltip]:
+    return [alt.Tooltip("s:N", title="series")] if any(names) else []
 
 
 def _number(column: str, label: str) -> alt.Tooltip:

@@ -302,13 +302,12 @@ def render(comparison: Comparison) -> RenderableType:
                 Text(shown + (" paired" if change.paired else "")),
             )
     counts = ", ".join(f"{len(comparison.having(state))} {state}" for state in order)
-    lines = [
+    lines: list[RenderableType] = [
         Text(f"{comparison.before} -> {comparison.after}: {counts}", "bold"),
-        Text("Intervals are at 95 %; what counts as a change is corrected by Holm's method.", "dim"),
+        Text("Intervals are at 95 %; what is called a change is corrected by Holm.", "dim"),
         table,
     ]
-    lines += [
-        Text(f"only {lost.present}: {words.address(lost.measure, lost.split)} {lost.reason}".rstrip())
-        for lost in comparison.only_in_one
-    ]
+    for lost in comparison.only_in_one:
+        place = words.address(lost.measure, lost.split)
+        lines.append(Text(f"only {lost.present}: {place} {lost.reason}".rstrip()))
     return Group(*lines)

@@ -135,9 +135,9 @@ def _one(gate: Gate, entry: Entry, report: Report) -> GateResult:
     estimate = reading.parts[gate.part] if gate.part else reading.estimate
     tripped = COMPARE[gate.sign](estimate.value, gate.number)
     shown = f"{place} is {estimate:.4g}"
-    verdict = f"which is {gate.sign} {gate.number:g}" if tripped else f"not {gate.sign} {gate.number:g}"
-    start = "gate failed" if tripped else "gate passed"
-    return GateResult(gate.expression, not tripped, estimate.value, f"{start}: {shown}, {verdict}")
+    line = f"{gate.sign} {gate.number:g}"
+    said = f"failed: {shown}, which is {line}" if tripped else f"passed: {shown}, not {line}"
+    return GateResult(gate.expression, not tripped, estimate.value, f"gate {said}")
 
 
 def baseline_gate(baseline: Report, report: Report) -> GateResult:

@@ -6,13 +6,12 @@ otherwise: an interval that straddles an end proves nothing. A question does not
 readings does not, holds if all that could be taken do, and is *not measured* if none could.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from offmap.estimate import Estimate
-from offmap.measure import QUESTIONS
-from offmap.reading import Entry, Failed, Skipped
+from offmap.measure import QUESTIONS, Card
+from offmap.reading import Entry, Failed, Reading, Skipped
 from offmap.report import words
 from offmap.report.report import Report
 
@@ -35,6 +34,8 @@ class Line:
         part: Name of the part that is read; the headline where empty.
         on: Which readings count: on test, on the shifts, or on any split; the worst decides.
         tasks: The tasks whose numbers have the scale of the line; all where empty.
+        percent: Whether a part is read as a percentage; of headlines the card says it.
+        relative: Whether the value is divided by the reading's null.
     """
 
     measure: str
@@ -44,60 +45,90 @@ class Line:
     part: str = ""
     on: Where = "any"
     tasks: tuple[str, ...] = ()
+    percent: bool = False
+    relative: bool = False
+
+    @property
+    def sign(self) -> int:
+        """1 if higher is better, else -1."""
+        return 1 if self.good >= self.bad else -1
 
     def judge(self, estimate: Estimate) -> State:
         """What the whole interval says."""
-        if self.good >= self.bad:
-            near, far = estimate.low, estimate.high
-        else:
-            near, far = -estimate.high, -estimate.low
-        sign = 1 if self.good >= self.bad else -1
-        if near >= sign * self.good:
+        if self.excess(estimate, farthest=True) <= 0:
             return "holds"
-        return "does not hold" if far < sign * self.bad else "partly"
+        return "does not hold" if self.excess(estimate) > 1 else "partly"
 
-    def excess(self, estimate: Estimate) -> float:
-        """How far the whole interval lies past the good end; 1 is as far as the bad end.
+    def excess(self, estimate: Estimate, *, farthest: bool = False) -> float:
+        """How far the interval's better end (or worse end) lies past the good end of the line.
 
-        Negative where the interval reaches the good side.
+        In units of the distance from good to bad: 0 at the good end, 1 at the bad one.
         """
-        near = estimate.high if self.good >= self.bad else estimate.low
-        return (self.good - near) / abs(self.good - self.bad) * (1 if self.good >= self.bad else -1)
+        end = estimate.low if farthest == (self.sign > 0) else estimate.high
+        return (self.good - end) / (self.good - self.bad)
 
     def rule(self, percent: bool) -> str:
         """The line in words."""
         good, bad = words.number(self.good, percent), words.number(self.bad, percent)
-        if self.good >= self.bad:
+        if self.sign > 0:
             return f"holds at {good} or more, does not hold below {bad}"
         return f"holds at {good} or less, does not hold above {bad}"
 
 
+SHARES = ("classification", "tokens")  # tasks whose errors are shares
+REALS = ("regression", "reconstruction")  # tasks whose errors are squares, in the data's own unit
+
 LINES: dict[str, tuple[Line, ...]] = {
     "expressivity": (
-        Line("overparameterization", 1.0, 0.1, "Parameters over those needed to interpolate"),
-        Line("random_label_fit", 0.9, 0.5, "Share of random labels that it can fit"),
+        Line(
+            "overparameterization", 0.1, 0.001, "Parameters for each number to fit",
+            part="parameters per number to fit",
+        ),
+        Line(
+            "random_label_fit", 0.95, 0.7, "Accuracy on its own training labels, trained again",
+            part="accuracy on true labels", percent=True,
+        ),
     ),
     "trainability": (
-        Line("gradient_signal", 0.1, 0.01, "Share of examples with a gradient worth having"),
-        Line("seed_spread", 0.01, 0.05, "Spread of the accuracy over seeds"),
+        Line("gradient_signal", 0.02, 0.002, "Share of examples that the gradient rests on"),
+        Line("seed_spread", 0.01, 0.03, "Spread of the test error over seeds", tasks=SHARES),
     ),
     "weak_generalization": (
-        Line("generalization_gap", 0.02, 0.1, "Train accuracy minus test accuracy", on="test"),
-        Line("calibration_error", 0.03, 0.1, "Distance of confidence from accuracy", on="test"),
-        Line("noise_sensitivity", 0.05, 0.2, "Accuracy lost under small noise", on="test"),
+        Line("generalization_gap", 0.03, 0.1, "Error less train's", on="test", tasks=SHARES),
+        Line(
+            "generalization_gap", 1.5, 4.0, "Error as a multiple of that on train",
+            part="error here / error on train", on="test", tasks=REALS,
+        ),
+        Line("calibration_error", 0.05, 0.15, "Distance of confidence from accuracy", on="test"),
+        Line("noise_sensitivity", 0.1, 0.3, "Accuracy lost to noise", on="test"),
     ),
     "strong_generalization": (
-        Line("accuracy_under_shift", -0.05, -0.2, "Accuracy gained under the shift", on="shifts"),
-        Line("worst_group_error", 0.1, 0.3, "Error of the worst group"),
-        Line("distance_error", 0.1, 0.3, "How well distance predicts error"),
+        Line("accuracy_under_shift", 0.05, 0.2, "Error less test's", on="shifts", tasks=SHARES),
+        Line(
+            "accuracy_under_shift", 1.5, 4.0, "Error as a multiple of that on test",
+            part="error here / error on test", on="shifts", tasks=REALS,
+        ),
+        Line("worst_group_error", 0.1, 0.3, "Error in the worst group"),
+        Line("distance_error", 0.7, 0.55, "Chance that a mistake lies farther out than a hit"),
     ),
-    "continuity": (),
+    "continuity": (
+        Line("input_jacobian", 0.5, 1.0, "Slope over that away from the data", relative=True),
+    ),
     "geometry": (
-        Line("contamination", 0.0, 0.01, "Share of test examples that the train split contains"),
+        Line("contamination", 0.001, 0.01, "Share of examples that train has already", on="test"),
+        Line("train_neighbor_distance", 0.1, 0.5, "Share of inputs that lie far out"),
+        Line("train_feature_distance", 0.1, 0.5, "Share of examples with features far out"),
     ),
-    "memorization": (),
-    "representation": (),
-}
+    "memorization": (
+        Line(
+            "lookup_agreement", 0.0, -0.1, "Accuracy beyond that of a lookup table",
+            part="what the network adds", percent=True,
+        ),
+        Line("feature_lookup_agreement", 0.9, 0.6, "Agreement with feature neighbors", on="test"),
+        Line("example_forgetting", 0.5, 0.2, "Share of training examples never unlearned"),
+    ),
+    "representation": (),  # descriptions: no value of them is good or bad by itself
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +140,31 @@ class Check:
     estimate: Estimate
     state: State
     percent: bool
-    unit: str
+
+    @property
+    def excess(self) -> float:
+        """How far the whole interval is past the good end; see `Line.excess`."""
+        return self.line.excess(self.estimate)
+
+    @property
+    def subject(self) -> str:
+        """What was compared, and where."""
+        return f"{self.line.says} on {self.split}" if self.split else self.line.says
+
+    @property
+    def value(self) -> str:
+        """The number, as people read it."""
+        return words.value(self.estimate, self.percent)
+
+    @property
+    def interval(self) -> str:
+        """Its interval, as people read it."""
+        return words.interval(self.estimate, self.percent)
 
     @property
     def sentence(self) -> str:
-        """The rule with the numbers that decided it."""
-        place = f" on {self.split}" if self.split else ""
-        return f"{self.line.says}{place}: {words.estimated(self.estimate, self.percent)}"
+        """The numbers that decided it."""
+        return f"{self.subject}: {self.value} {self.interval}".rstrip()
 
     @property
     def rule(self) -> str:
@@ -145,9 +194,7 @@ class Verdict:
 class Step:
     """Something to do, the readings that call for it (worst first), and how much they do."""
 
-    measure: str
-    question: str
-    text: str
+    card: Card
     checks: tuple[Check, ...]
     effect: float
 
@@ -160,9 +207,11 @@ def verdicts(report: Report) -> tuple[Verdict, ...]:
 def _verdict(report: Report, question: str) -> Verdict:
     checks, missing = [], []
     for line in LINES[question]:
-        found = list(_checks(report, line))
+        if line.tasks and report.provenance.task not in line.tasks:
+            continue
+        found = _checks(report, line)
         if found:
-            checks.append(max(found, key=lambda check: _badness(check.line, check.estimate)))
+            checks.append(max(found, key=lambda check: -check.line.sign * check.estimate.value))
         else:
             missing.append(f"{words.title(line.measure)}: {_why_missing(report, line)}")
     states = {check.state for check in checks}
@@ -180,66 +229,83 @@ def next_steps(report: Report) -> tuple[Step, ...]:
     """What to do, in order of expected effect.
 
     A measure calls for its next step where the whole interval of a reading is past the good end
-    of its line; what it promises is how far past, in units of the distance from good to bad.
+    of its line; what can be won is how far past, in units of the distance from good to bad.
     """
-    steps: dict[str, Step] = {}
-    for question, lines in LINES.items():
-        for line in lines:
-            past = [c for c in _checks(report, line) if c.line.excess(c.estimate) > 0]
-            past.sort(key=lambda check: -check.line.excess(check.estimate))
-            if not past or line.measure not in report.cards:
-                continue
-            earlier = steps.get(line.measure)
-            effect = past[0].line.excess(past[0].estimate)
-            steps[line.measure] = Step(
-                line.measure,
-                question,
-                report.cards[line.measure].next_step,
-                (*(earlier.checks if earlier else ()), *past),
-                max(effect, earlier.effect if earlier else 0.0),
-            )
-    return tuple(sorted(steps.values(), key=lambda step: -step.effect))
-
-
-def line_of(measure: str) -> Line | None:
-    """The line of a measure's headline, if it has one."""
+    past: dict[str, list[Check]] = {}
     for lines in LINES.values():
-        for line in lines:
-            if line.measure == measure and not line.part:
-                return line
+        for check in (check for line in lines for check in _checks(report, line)):
+            if check.excess > 0 and check.line.measure in report.cards:
+                past.setdefault(check.line.measure, []).append(check)
+    steps = [
+        Step(
+            report.cards[measure],
+            tuple(sorted(checks, key=lambda check: -check.excess)),
+            max(check.excess for check in checks),
+        )
+        for measure, checks in past.items()
+    ]
+    return tuple(sorted(steps, key=lambda step: -step.effect))
+
+
+def check_of(report: Report, entry: Entry) -> Check | None:
+    """How an entry stands to the first line that it is about, if there is one."""
+    for line in (line for lines in LINES.values() for line in lines):
+        if line.measure == entry.measure:
+            for check in _checks(report, line):
+                if check.split == entry.split:
+                    return check
     return None
 
 
-def _counts(line: Line, entry: Entry) -> bool:
-    wanted = {"test": entry.split == "test", "shifts": entry.split not in ("train", "test")}
-    return entry.measure == line.measure and (not entry.split or wanted.get(line.on, True))
+def _about(report: Report, line: Line) -> list[Entry]:
+    """The entries that a line is about."""
+    if line.tasks and report.provenance.task not in line.tasks:
+        return []
+    return [
+        entry
+        for entry in report.entries
+        if entry.measure == line.measure
+        and (
+            not entry.split
+            or line.on == "any"
+            or (entry.split == "test") == (line.on == "test")
+        )
+    ]
 
 
-def _checks(report: Report, line: Line) -> Iterator[Check]:
-    """Every reading that the line is about."""
-    for entry in report.entries:
-        if not _counts(line, entry) or entry.reading is None:
-            continue
-        estimate = entry.reading.parts.get(line.part) if line.part else entry.reading.estimate
-        if estimate is not None:
-            card = report.cards.get(line.measure)
-            percent = estimate.method == "proportion" if line.part else words.in_percent(card)
-            unit = card.unit if card and not line.part else ""
-            yield Check(line, entry.split, estimate, line.judge(estimate), percent, unit)
+def _checks(report: Report, line: Line) -> list[Check]:
+    """Every reading that the line is about, held against it."""
+    checks = []
+    percent = line.percent if line.part else words.in_percent(report.cards.get(line.measure))
+    for entry in _about(report, line):
+        estimate = entry.reading and _estimate(line, entry.reading)
+        if estimate:
+            shown = percent and not line.relative
+            checks.append(Check(line, entry.split, estimate, line.judge(estimate), shown))
+    return checks
 
 
-def _badness(line: Line, estimate: Estimate) -> float:
-    return -estimate.value if line.good >= line.bad else estimate.value
+def _estimate(line: Line, reading: Reading) -> Estimate | None:
+    """What is held against the line."""
+    estimate = reading.parts.get(line.part) if line.part else reading.estimate
+    if estimate is None or not line.relative:
+        return estimate
+    null = reading.null.value if reading.null else 0.0
+    if null <= 0:
+        return None
+    return replace(
+        estimate, value=estimate.value / null, low=estimate.low / null, high=estimate.high / null
+    )
 
 
 def _why_missing(report: Report, line: Line) -> str:
-    outcomes = [entry.outcome for entry in report.entries if _counts(line, entry)]
+    outcomes = [entry.outcome for entry in _about(report, line)]
     for outcome in outcomes:
         if isinstance(outcome, Skipped):
             return outcome.reason
         if isinstance(outcome, Failed):
             return f"failed ({outcome.error})"
     if outcomes:
-        return f"the reading has no part {line.part!r}"
-    planned = [p for p in report.plan.left_out if p.measure == line.measure]
-    return planned[0].reason if planned else "was not asked for"
+        return f"the reading has no {line.part!r}"
+    planned = [item.reason for item in report.plan.left_out if item.measure == line.measure]
+    return planned[0] if planned else "it was not asked for"

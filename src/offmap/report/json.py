@@ -67,12 +67,16 @@ def load(path: Path) -> Report:
         message = f"{path}: expected a report of offmap, got {first['msg']!r} at {place!r}"
         raise InputError(f"{message}: write it again with offmap audit") from error
     except ValueError as error:
-        raise InputError(f"{path}: expected a report of offmap, got a bad value: {error}") from error
+        raise InputError(f"{path}: expected a report of offmap, got one with {error}") from error
     return _with_columns(report, {split: _read(path.parent, f) for split, f in files.items()})
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    """The JSON of a report of a schema that this version reads."""
+    """The JSON of a report of a schema that this version reads.
+
+    Raises:
+        InputError: If it is anything else.
+    """
     if not path.is_file():
         raise InputError(f"expected a report.json, or a folder with one, got {str(path)!r}")
     try:

@@ -96,3 +96,37 @@ class Report:
     def skipped(self) -> tuple[Entry, ...]:
         """Entries without a reading, for a reason."""
         return tuple(entry for entry in self.entries if isinstance(entry.outcome, Skipped))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `report.json`, `examples/<split>.parquet` and `report.html`; returns the folder."""
+        from offmap.report import html, json  # noqa: PLC0415 - drawing is slow to import
+
+        folder = Path(folder)
+        json.save(self, folder)
+        write_whole(folder / "report.html", html.html(self).encode())
+        return folder
+
+    @staticmethod
+    def load(path: str | Path) -> "Report":
+        """Read a report from its folder, or from its `report.json`.
+
+        Raises:
+            InputError: If it is missing, cut off, not a report of offmap, or of a newer schema.
+        """
+        from offmap.report import json  # noqa: PLC0415 - it imports this file
+
+        return json.load(Path(path))
+
+    def show(self) -> None:
+        """Show the report: the page in a notebook, the summary in a terminal."""
+        from rich.console import Console  # noqa: PLC0415
+
+        from offmap.report.terminal import render  # noqa: PLC0415 - it imports this file
+
+        ...
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks."""
+        from offmap.report.html import notebook  # noqa: PLC0415 - drawing is slow to import
+
+        return notebook(self)

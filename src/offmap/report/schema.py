@@ -47,13 +47,12 @@ class ExampleFile(BaseModel):
 @cache
 def document() -> type[BaseModel]:
     """The model of a whole report.json."""
-    return create_model(
-        "OffmapReport",
-        __config__=ConfigDict(title="offmap report"),
-        version=(Literal[SCHEMA], Field(alias="schema")),
-        examples=(dict[str, ExampleFile], Field(default_factory=dict)),
+    fields: dict[str, Any] = {
+        "version": (Literal[SCHEMA], Field(alias="schema")),
+        "examples": (dict[str, ExampleFile], Field(default_factory=dict)),
         **_fields(Report),
-    )
+    }
+    return create_model("OffmapReport", __config__=ConfigDict(title="offmap report"), **fields)
 
 
 def schema() -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _wanted(splits: Mapping[str, Split], entries: Sequence[Entry]) -> dict[str, 
 
 
 def _picture(image: Tensor, domain: Domain) -> Image.Image:
-    """[c, h, w] or [h, w] in the domain's range -> 8 bits; 1 or 3 channels, or the first of others."""
+    """[c, h, w] or [h, w] in the domain's range -> 8 bits; of other than 3 channels the first."""
     values = image.detach().cpu().double()
     values = values[None] if values.ndim == 2 else values
     values = values if len(values) == 3 else values[:1]

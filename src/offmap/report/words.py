@@ -110,3 +110,8 @@ def size(count: float) -> str:
 def listed(items: list[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or as much of it as fits and how much was left out."""
+    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} characters more)"

@@ -1,10 +1,11 @@
-"""Arrays saved by numpy: `.npy` is read from disk piece by piece, and so is what `.npz` stores raw."""
+"""Arrays saved by numpy, read from disk piece by piece wherever they lie there as they are."""
 
 import zipfile
 from collections.abc import Callable
+from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +22,16 @@ from offmap.table import RawFile, Table, TensorTable
 class Header(NamedTuple):
     """What stands before the numbers, and how many bytes it takes."""
 
-    shape: tuple[int, ...]
+    length: int
+    shape: tuple[int, ...]  # of a row
     fortran: bool
     kind: np.dtype
     size: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers."""
+        return self.length * prod(self.shape) * self.kind.itemsize
 
 
 def load_npy(path: Path, request: Request) -> Split:
@@ -34,7 +41,9 @@ def load_npy(path: Path, request: Request) -> Split:
         InputError: If a file is missing, broken, or holds something else than plain numbers.
     """
     if request.inputs is not None:
-        raise InputError(f"{path}: expected no name of inputs, got {request.inputs!r}: it is one array")
+        raise InputError(
+            f"{path}: expected no name of inputs, got {request.inputs!r}: it is one array"
+        )
     with path.open("rb") as file:
         header = _header(file, str(path))
     inputs = _table(
@@ -62,8 +71,8 @@ def load_npz(path: Path, request: Request) -> Split:
         }
         if not members:
             raise InputError(
-                f"{path}: expected arrays in the archive, got {listed(archive.namelist())}: if these "
-                "are weights, they are no data"
+                f"{path}: expected arrays in the archive, got {listed(archive.namelist())}: "
+                "if these are weights, they are no data"
             )
         inputs, targets, groups = request.columns(list(members), str(path))
         if inputs is None:
@@ -83,13 +92,11 @@ def load_npz(path: Path, request: Request) -> Split:
         return build(request, table, values(targets), values(groups), where=str(path))
 
 
-def _member(
-    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: int
-) -> Table:
+def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: int) -> Table:
     """One array of the archive: from disk where it is stored as it is, else in memory."""
     where = f"{path}, {info.filename.removesuffix('.npy')!r}"
 
-    def content() -> IO[bytes]:
+    def content() -> BufferedIOBase:
         return archive.open(info)
 
     with readable(content, where) as file:
@@ -108,54 +115,65 @@ def _table(
     header: Header,
     start: int,
     size: int,
-    content: Callable[[], IO[bytes]],
+    content: Callable[[], BufferedIOBase],
     memory: int,
     where: str,
 ) -> Table:
-    """The array of `size` bytes (with its header) at `start` in the file."""
-    expected = header.size + prod(header.shape) * header.kind.itemsize
+    """The array of `size` bytes (with its header) at `start` in the file.
+
+    Raises:
+        InputError: If the file is too short, or the array must be read whole and is too large.
+    """
+    expected = header.size + header.nbytes
     if size < expected:
         raise InputError(f"{where}: expected {expected:,} bytes, got {size:,}: the file ends early")
-    if header.fortran and len(header.shape) > 1:
+    if header.fortran and header.shape:
         return TensorTable(_tensor(_array(content, memory, where, "is in Fortran order")))
     if not header.kind.isnative:
         return TensorTable(_tensor(_array(content, memory, where, "has its bytes swapped")))
     kind = torch_type(header.kind, where)
-    return RawFile(path, header.shape[0], header.shape[1:], kind, start + header.size)
+    return RawFile(path, header.length, header.shape, kind, start + header.size)
 
 
-def _header(file: IO[bytes], where: str) -> Header:
-    """The header of an array; refused where what follows is not plain numbers in rows."""
+def _header(file: BufferedIOBase, where: str) -> Header:
+    """The header of an array; refused where what follows is not plain numbers in rows.
 
-    def read() -> Header:
+    Raises:
+        InputError: If there is none, or it announces something else.
+    """
+
+    def read() -> tuple[tuple[int, ...], bool, np.dtype]:
         version = npy.read_magic(file)
         reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, kind = reader(file)
-        return Header(shape, fortran, kind, file.tell())
+        return reader(file)
 
-    header = readable(read, where)
-    if header.kind.hasobject:
+    shape, fortran, kind = readable(read, where)
+    if kind.hasobject:
         raise InputError(
             f"{where}: expected plain numbers, got an object array, which is a pickle and can run "
             "code: convert it with .astype and save it again"
         )
-    if not header.shape:
+    if not shape:
         raise InputError(f"{where}: expected an array of rows, got a single number")
-    refuse_empty(header.shape[0], where)
-    return header
+    refuse_empty(shape[0], where)
+    return Header(shape[0], tuple(shape[1:]), fortran, kind, file.tell())
 
 
 def _array(
-    content: Callable[[], IO[bytes]], memory: int, where: str, why: str = "is read whole"
+    content: Callable[[], BufferedIOBase], memory: int, where: str, why: str = "is read whole"
 ) -> np.ndarray:
-    """The whole array, in memory, in native order."""
+    """The whole array, in memory, in native order.
+
+    Raises:
+        InputError: If it exceeds the budget, or is broken.
+    """
     with readable(content, where) as file:
         header = _header(file, where)
-    size = prod(header.shape) * header.kind.itemsize
-    if size > memory:
+    if header.nbytes > memory:
         raise InputError(
-            f"{where}: the array {why} and takes {size:,} bytes, more than the memory budget of "
-            f"{memory:,}: save it with numpy.save as .npy in C order, which is read from disk"
+            f"{where}: the array {why} and takes {header.nbytes:,} bytes, more than the memory "
+            f"budget of {memory:,}: save it with numpy.save as .npy in C order, which is read "
+            "from disk"
         )
     with readable(content, where) as file:
         array = readable(lambda: npy.read_array(file, allow_pickle=False), where)
@@ -173,7 +191,11 @@ def _small(path: Path, memory: int) -> np.ndarray:
 
 
 def _beside(path: Path, name: str, what: str) -> Path:
-    """The file `name`, here or in the folder of `path`."""
+    """The file `name`, here or in the folder of `path`.
+
+    Raises:
+        InputError: If there is none.
+    """
     found = next((p for p in (Path(name), path.parent / name) if p.is_file()), None)
     if found is None:
         raise InputError(

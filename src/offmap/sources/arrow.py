@@ -52,9 +52,7 @@ def refuse_missing(
         raise InputError(f"{where}: expected a value, got none at row {row}, column {column!r}")
 
 
-def dense(
-    array: pa.Array, column: str, where: str, start: int = 0, width: int = 1
-) -> np.ndarray:
+def dense(array: pa.Array, column: str, where: str, start: int = 0, width: int = 1) -> np.ndarray:
     """Numbers, or (nested) lists of them of one length, as an array [n, ...]; float64 as float32.
 
     Raises:
@@ -84,7 +82,9 @@ def _lengths(array: pa.Array) -> np.ndarray:
     return np.diff(array.offsets.to_numpy())
 
 
-def vectors(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], where: str, start: int = 0) -> np.ndarray:
+def vectors(
+    batch: pa.RecordBatch | pa.Table, columns: Sequence[str], where: str, start: int = 0
+) -> np.ndarray:
     """Columns of numbers side by side, float32 [n, columns].
 
     Raises:
@@ -123,8 +123,10 @@ def labels(array: pa.Array | pa.ChunkedArray, column: str, where: str) -> np.nda
     return dense(array, column, where)
 
 
-def input_columns(names: Sequence[str], given: str | None, others: Sequence[str | None]) -> list[str]:
-    """The columns of a row of numbers: those given ('a' or 'a,b'), else all that are not `others`."""
+def input_columns(
+    names: Sequence[str], given: str | None, others: Sequence[str | None]
+) -> list[str]:
+    """The columns of a row of numbers: those given ('a' or 'a,b'), or all but `others`."""
     if given is None:
         return [name for name in names if name not in others]
     return [given] if given in names else [name.strip() for name in given.split(",")]
@@ -138,7 +140,9 @@ def refuse_unknown(names: Sequence[str], wanted: Sequence[str], where: str) -> N
     """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"{where}: expected a name for each column, got {twice[0]!r} more than once")
+        raise InputError(
+            f"{where}: expected a name for each column, got {twice[0]!r} more than once"
+        )
     for name in wanted:
         if name not in names:
             raise InputError(f"{where}: expected {name!r}, got only {', '.join(map(repr, names))}")

@@ -37,7 +37,9 @@ class Request:
     class_names: Sequence[str] | None = None
     cache: Path | None = None
 
-    def columns(self, names: Sequence[str], where: str) -> tuple[str | None, str | None, str | None]:
+    def columns(
+        self, names: Sequence[str], where: str
+    ) -> tuple[str | None, str | None, str | None]:
         """The names of inputs, targets and groups among `names`, None where nothing is meant.
 
         Raises:
@@ -45,8 +47,7 @@ class Request:
         """
         wanted = ((INPUTS, self.inputs), (TARGETS, self.targets), (GROUPS, self.groups))
         inputs, targets, groups = (
-            find(names, usual, given=given, split=self.name, where=where)
-            for usual, given in wanted
+            find(names, usual, given=given, split=self.name, where=where) for usual, given in wanted
         )
         return inputs, targets, groups
 

@@ -26,8 +26,8 @@ def load_csv(path: Path, request: Request) -> Split:
     size = path.stat().st_size
     if 2 * size > request.memory:
         raise InputError(
-            f"{where}: a CSV file is read whole, and {size:,} bytes are more than half of the memory "
-            f"budget of {request.memory:,}: save it as parquet, which is read in pieces"
+            f"{where}: a CSV file is read whole, and {size:,} bytes are more than half of the "
+            f"memory budget of {request.memory:,}: save it as parquet, which is read in pieces"
         )
     with path.open("rb") as file:
         first = file.readline().decode("utf-8-sig", errors="replace")
@@ -36,7 +36,9 @@ def load_csv(path: Path, request: Request) -> Split:
     table = readable(lambda: csv.read_csv(path, parse_options=options), where)
     names = table.column_names
     if names and all(isinstance(attempt(lambda n=name: float(n)), float) for name in names):
-        raise InputError(f"{where}: expected a header with the names of columns, got {first.strip()!r}")
+        raise InputError(
+            f"{where}: expected a header with the names of columns, got {first.strip()!r}"
+        )
     refuse_unknown(names, [], where)
     refuse_empty(table.num_rows, where)
 

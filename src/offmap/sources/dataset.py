@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ def from_dataset(dataset: Any, **settings: Any) -> Split:
                 "collect what it yields in a list"
             )
     refuse_empty(len(dataset), where)
-    keys = _keys(dataset[0], request, where)
+    keys = _keys(readable(lambda: dataset[0], f"{where}, row 0"), request, where)
     _refuse_random(dataset, keys, where)
     said: dict[str, list[Any]] = {what: [] for what in keys if what != "inputs"}
 
@@ -82,7 +81,9 @@ def from_hugging_face(dataset: Any, **settings: Any) -> Split:
     where = "Hugging Face data set"
     columns = getattr(dataset, "column_names", None)
     if isinstance(columns, dict):
-        raise InputError(f"{where}: expected one split, got {listed(list(columns))}: take one of them")
+        raise InputError(
+            f"{where}: expected one split, got {listed(list(columns))}: take one of them"
+        )
     if columns is None or not hasattr(dataset, "__len__"):
         raise InputError(
             f"{where}: expected columns and a length, got {type(dataset).__name__}: "
@@ -120,16 +121,21 @@ def _built(
     where: str,
     names: Sequence[str] | None,
 ) -> Split:
-    targets = said.get("targets")
+    targets: Any = said.get("targets")
     if targets is not None and not isinstance(targets[0], str):
-        targets = readable(lambda: np.stack(targets), f"{where}, targets")
+        rows = targets
+        targets = readable(lambda: np.stack(rows), f"{where}, targets")
     return build(request, table, targets, said.get("groups"), where=where, file_names=names)
 
 
 def _columns(
     first: dict[str, list[Any]], names: Sequence[str], request: Request, where: str
 ) -> tuple[list[str], str | None, str | None]:
-    """Names of the inputs (images or vectors: one column; numbers: all of them), targets, groups."""
+    """Names of the inputs (one column, or all of numbers), of the targets and of the groups.
+
+    Raises:
+        InputError: If they are not clear.
+    """
     _, targets, groups = replace(request, inputs=None).columns(names, where)
     rest = [name for name in names if name not in (targets, groups)]
     if request.inputs is not None:
@@ -161,7 +167,11 @@ def _real(row: np.ndarray, first: dict[str, list[Any]], inputs: Sequence[str]) -
 
 
 def _keys(item: Any, request: Request, where: str) -> dict[str, str | int | None]:
-    """Where inputs, targets and groups stand in an item; None stands for the item itself."""
+    """Where inputs, targets and groups stand in an item; None stands for the item itself.
+
+    Raises:
+        InputError: If it is not clear.
+    """
     if isinstance(item, dict):
         inputs, targets, groups = request.columns(list(item), where)
         if inputs is None:
@@ -201,15 +211,21 @@ def _strings(names: Any) -> bool:
 
 
 def _refuse_random(dataset: Any, keys: dict[str, str | int | None], where: str) -> None:
-    """Reads a few rows twice: what changes from one time to the next cannot be audited."""
-    rows = sorted({*range(0, len(dataset), max(1, len(dataset) // READ_TWICE))})
-    for row in chain(rows[:READ_TWICE]):
+    """Reads a few rows twice: what changes from one time to the next cannot be audited.
+
+    Raises:
+        InputError: If a row changes.
+    """
+    spread = np.linspace(0, len(dataset) - 1, min(len(dataset), READ_TWICE))
+    for row in spread.astype(int).tolist():
         place = f"{where}, row {row}"
         once, again = (
-            as_row(_part(readable(lambda: dataset[row], place), keys["inputs"], place), place)
+            as_row(_part(readable(lambda at=row: dataset[at], place), keys["inputs"], place), place)
             for _ in range(2)
         )
-        if once.shape != again.shape or not np.array_equal(once, again, equal_nan=once.dtype.kind == "f"):
+        if once.shape != again.shape or not np.array_equal(
+            once, again, equal_nan=once.dtype.kind == "f"
+        ):
             raise InputError(
                 f"{place}: expected the same values each time the item is read, got others the "
                 "second time: switch random augmentation off"

@@ -34,7 +34,9 @@ def load_folder(root: Path, request: Request) -> Split:
         )
     files = [(folder.name, path) for folder in folders for path in _images(folder)]
     if not files:
-        raise InputError(f"{root}: expected images in {listed([f.name for f in folders])}, got none")
+        raise InputError(
+            f"{root}: expected images in {listed([f.name for f in folders])}, got none"
+        )
     table = store(
         _blocks([path for _, path in files]), len(files), memory=request.memory, cache=request.cache
     )

@@ -105,7 +105,7 @@ def as_inputs(table: Table, task: Task | None = None, where: str = "inputs") -> 
 
 
 def pixels(image: Image.Image, where: str) -> np.ndarray:
-    """An image as uint8 [h, w, c]; palettes and print colors become RGB, or RGBA where some is clear.
+    """An image as uint8 [h, w, c]; palettes and print colors become RGB, clear ones RGBA.
 
     Raises:
         InputError: If a channel has more than 8 bits, or the file is broken.

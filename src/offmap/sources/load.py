@@ -77,7 +77,11 @@ def load_split(
 
 
 def _refuse_other(path: Path, head: bytes) -> None:
-    """Refuses what is neither of the known formats nor text."""
+    """Refuses what is neither of the known formats nor text.
+
+    Raises:
+        InputError: If it is something else.
+    """
     if not head:
         raise InputError(f"{path}: expected data, got an empty file")
     if head.startswith(PICKLES):

@@ -61,6 +61,9 @@ def _columns(
     """Names of the inputs, the targets and the groups.
 
     One column of images or vectors is the input; several columns of numbers are, side by side.
+
+    Raises:
+        InputError: If they are not clear.
     """
     broad = [field.name for field in schema if is_image(field.type) or is_list(field.type)]
     _, targets, groups = replace(request, inputs=None).columns(schema.names, where)

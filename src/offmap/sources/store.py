@@ -85,14 +85,19 @@ def _again(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray
 
 
 def _alike(blocks: Iterable[Block], count: int) -> Iterator[np.ndarray]:
-    """The rows, checked against the first block and counted."""
+    """The rows, checked against the first block and counted.
+
+    Raises:
+        InputError: If one differs, or there are more or fewer than `count`.
+    """
     model: Block | None = None
     seen = 0
     for where, block in blocks:
         model = model or (where, block)
         if block.shape[1:] != model[1].shape[1:] or block.dtype != model[1].dtype:
             raise InputError(
-                f"{where}: expected {_described(model[1])} as in {model[0]}, got {_described(block)}"
+                f"{where}: expected {_described(model[1])} as in {model[0]}, "
+                f"got {_described(block)}"
             )
         seen += len(block)
         if seen > count:

@@ -75,22 +75,32 @@ def as_groups(values: Any, where: str = "groups") -> Int[Tensor, " n"]:
 
 
 def _array(values: Any, where: str) -> np.ndarray:
-    """Numbers (bool, int, uint, float) or strings, at least one; nothing missing."""
+    """Numbers (bool, int, uint, float) or strings, at least one; nothing missing.
+
+    Raises:
+        InputError: If they are of another type, or something is missing.
+    """
     array = np.asarray(values)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind == "T" or _strings(array):
         array = array.astype(np.str_)
     if array.dtype.kind not in "biufU" or array.ndim == 0:
-        missing = _first(np.equal(array, None)) if array.dtype.kind == "O" and array.ndim else None
+        missing = (
+            _first(array == np.array(None)) if array.dtype.kind == "O" and array.ndim else None
+        )
         if missing is not None:
-            raise InputError(f"{where}: expected a target for each example, got none at row {missing}")
+            raise InputError(
+                f"{where}: expected a target for each example, got none at row {missing}"
+            )
         raise InputError(
             f"{where}: expected whole numbers, floats or strings, one row an example, "
             f"got {array.dtype} of shape {array.shape}"
         )
     if array.dtype.kind == "U" and (row := _first(array == "")) is not None:
-        raise InputError(f"{where}: expected a label for each example, got an empty one at row {row}")
+        raise InputError(
+            f"{where}: expected a label for each example, got an empty one at row {row}"
+        )
     return array
 
 
@@ -105,7 +115,11 @@ def _first(bad: np.ndarray) -> int | None:
 
 
 def _called(array: np.ndarray, names: Sequence[str], where: str) -> np.ndarray:
-    """Class numbers as the names that the file gives them."""
+    """Class numbers as the names that the file gives them.
+
+    Raises:
+        InputError: If a number has no name.
+    """
     if (row := _first((array < 0) | (array >= len(names)))) is not None:
         raise InputError(
             f"{where}: expected a class below {len(names)}, as many as the file names, "
@@ -117,7 +131,11 @@ def _called(array: np.ndarray, names: Sequence[str], where: str) -> np.ndarray:
 def _classes(
     labels: np.ndarray, class_names: Sequence[str] | None, where: str
 ) -> tuple[Int[Tensor, " n"], Names]:
-    """Strings as class numbers."""
+    """Strings as class numbers.
+
+    Raises:
+        InputError: If a label is not among `class_names`.
+    """
     if labels.ndim != 1:
         raise InputError(f"{where}: expected one label for each example, got shape {labels.shape}")
     found, index = np.unique(labels, return_inverse=True)
@@ -134,7 +152,11 @@ def _classes(
 
 
 def _whole(array: np.ndarray, task: Task | None, where: str) -> Int[Tensor, "n ..."]:
-    """Class or token numbers."""
+    """Class or token numbers.
+
+    Raises:
+        InputError: If a value is negative or not whole, or a class is not one number.
+    """
     if array.dtype.kind == "f":
         broken = ~np.isfinite(array) | (array != np.floor(array))
         if (row := _first(broken)) is not None:
@@ -150,7 +172,11 @@ def _whole(array: np.ndarray, task: Task | None, where: str) -> Int[Tensor, "n .
 
 
 def _real(array: np.ndarray, where: str) -> Tensor:
-    """Regression targets [n, d]."""
+    """Regression targets [n, d].
+
+    Raises:
+        InputError: If one is not finite.
+    """
     real = array.astype(np.float32)
     if (row := _first(~np.isfinite(real))) is not None:
         raise InputError(f"{where}: expected finite numbers, got {array[row]} at row {row}")

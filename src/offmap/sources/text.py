@@ -48,8 +48,8 @@ def from_text(
     size = path.stat().st_size
     if size * TOKEN_BYTES > memory:
         raise InputError(
-            f"{path}: {size:,} bytes of text make up to {size * TOKEN_BYTES:,} bytes of tokens, more "
-            f"than the memory budget of {memory:,}: give a part of it"
+            f"{path}: {size:,} bytes of text make up to {size * TOKEN_BYTES:,} bytes of tokens, "
+            f"more than the memory budget of {memory:,}: give a part of it"
         )
     numbers, vocabulary = _numbers(path, tokens, class_names)
     count = (len(numbers) - 1) // length
@@ -68,7 +68,11 @@ def from_text(
 def _numbers(
     path: Path, tokens: str, class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The text as token numbers, and what each number stands for."""
+    """The text as token numbers, and what each number stands for.
+
+    Raises:
+        InputError: If it is not UTF-8, or has characters that are not in the vocabulary.
+    """
     if tokens == "bytes":
         names = tuple(chr(b) if 32 <= b < 127 else f"0x{b:02x}" for b in range(256))
         return np.frombuffer(path.read_bytes(), np.uint8), names

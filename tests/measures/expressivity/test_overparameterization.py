@@ -1,6 +1,6 @@
 """Counts that can be done by hand."""
 
-from math import log10, log2, prod
+from math import log2, log10, prod
 
 import pytest
 import torch
@@ -81,7 +81,8 @@ def test_shared_weights_count_once_and_frozen_ones_apart():
 
 def test_order_of_small_fitting_and_large():
     small, even, large = (
-        overparameterization(nn.Linear(width - 1, 3), classes(n=20)).value for width in (2, 20, 2000)
+        overparameterization(nn.Linear(width - 1, 3), classes(n=20)).value
+        for width in (2, 20, 2000)
     )
     assert small < even == 0 < large
 
@@ -100,7 +101,9 @@ def test_one_class_has_no_bits_to_divide_by():
 
 
 def test_refuses_a_frozen_model_and_empty_targets():
-    with pytest.raises(CannotMeasure, match="none of the model's 18 parameters requires a gradient"):
+    with pytest.raises(
+        CannotMeasure, match="none of the model's 18 parameters requires a gradient"
+    ):
         overparameterization(nn.Linear(5, 3).requires_grad_(False), classes())
     with pytest.raises(CannotMeasure, match="no numbers to fit"):
         overparameterization(nn.Linear(5, 3), Split(torch.zeros(4, 5), torch.zeros(4, 0)))

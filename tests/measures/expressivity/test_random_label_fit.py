@@ -72,7 +72,7 @@ def test_a_wide_network_stores_labels_that_a_linear_and_a_constant_one_cannot(ge
     n = 1000
     many = points(n, generator)
     guessed = read(linear, many, generator, epochs=20)
-    # Massart's lemma with Sauer's: expected accuracy on coin flips of lines in the plane (3 numbers)
+    # Massart's and Sauer's lemmas: expected accuracy of a line in the plane on coin flips
     reach = 0.5 + 0.5 * sqrt(2 * 3 * log(e * n / 3) / n)
     assert guessed.null.value - 0.05 < guessed.value < reach + 4 / (2 * sqrt(n))
     assert guessed.parts["accuracy on true labels"].value > 0.95

@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+from offmap.estimate import Estimate, exact
 from offmap.inputs import ClassPredictions, RealPredictions
 from offmap.measures.trainability.seed_spread import (
     _detectable,
@@ -16,7 +17,6 @@ from offmap.measures.trainability.seed_spread import (
     independent_spread,
     seed_spread,
 )
-from offmap.estimate import Estimate, exact
 from offmap.run import Recipe, Split
 from offmap.train import trainer
 
@@ -82,7 +82,9 @@ def test_order_of_identical_independent_and_uneven_seeds(generator):
     same = seed_spread(audited(), one.expand(8, 1000), seeds=8)
     luck = seed_spread(audited(), flips(rates, 8, generator), seeds=8)
     shift = torch.linspace(-0.2, 0.2, 8)[:, None]
-    uneven = seed_spread(audited(), (torch.rand(8, 1000, generator=generator) < 0.3 + shift).double())
+    uneven = seed_spread(
+        audited(), (torch.rand(8, 1000, generator=generator) < 0.3 + shift).double()
+    )
     assert same.value == same.null.value == 0
     assert luck.low < luck.null.value < luck.high
     assert luck.parts["spread on unlimited test data"].low == 0

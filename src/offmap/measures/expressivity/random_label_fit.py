@@ -1,6 +1,7 @@
 """Can the network, trained as it was, learn labels that mean nothing?"""
 
 from dataclasses import replace
+from math import exp
 
 import torch
 from jaxtyping import Float
@@ -144,8 +145,7 @@ def _epochs_to_fit(curves: Float[Tensor, "seeds epochs"]) -> Float[Tensor, " see
 
 def _exponential(log: Estimate) -> Estimate:
     """A positive number from its logarithm."""
-    value, low, high = torch.tensor([log.value, log.low, log.high], dtype=torch.double).exp()
-    return replace(log, value=value.item(), low=low.item(), high=high.item())
+    return replace(log, value=exp(log.value), low=exp(log.low), high=exp(log.high))
 
 
 def _curve(

@@ -27,8 +27,9 @@ SHOWN = 12  # pairs in the gallery
     caution="Finds copies and small disturbances of them, not crops, flips or other frames of the "
     "same film. In a few dimensions fresh examples fall this near by chance: compare with train. "
     "Rounded data repeat themselves honestly.",
-    next_step="Take the rows named in the notes out of the split and audit again; if examples come in "
-    "families (patient, speaker, film), split by family. Correct or drop conflicting targets.",
+    next_step="Take the rows named in the notes out of the split and audit again; if examples "
+    "come in families (patient, speaker, film), split by family. Correct or drop conflicting "
+    "targets.",
     paper=Paper("Barz & Denzler 2020", "https://arxiv.org/abs/1902.00423"),
 )
 def contamination(
@@ -50,6 +51,10 @@ def contamination(
     source repeats by itself.
 
     Args:
+        split: The examples to read.
+        train: What the network was trained on.
+        neighbors: Of the split.
+        train_neighbors: Of training examples among the others.
         near: Distance below which an example is a near duplicate, in typical distances of train.
 
     Raises:
@@ -74,7 +79,9 @@ def contamination(
     parts = {
         "equal to a training example": proportion(int(equal.sum()), len(split)),
         "train: copies of an earlier example": exact(again.double().mean().item(), len(train)),
-        "split: copies of an earlier example": exact(_later(new).double().mean().item(), len(split)),
+        "split: copies of an earlier example": exact(
+            _later(new).double().mean().item(), len(split)
+        ),
         **_conflicts(split, train, found, source, own),
     }
     return Reading(

@@ -23,7 +23,7 @@ def distance_reading(
     """The share of a split that is farther from train than 95 % of train is from the rest of it.
 
     Raises:
-        CannotMeasure: If fewer than 73 training examples have neighbors: too few for a quantile.
+        CannotMeasure: If fewer than 72 training examples have neighbors: too few for a quantile.
     """
     theirs = neighbors.distance[:, 0]
     own = train_neighbors.distance[:, 0]

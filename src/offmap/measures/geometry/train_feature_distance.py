@@ -18,8 +18,8 @@ from offmap.run import Split
     caution="The network pulls its training examples together more than fresh ones: even on test "
     "more than 0.05 is common, and that excess is itself the finding. What the network ignores "
     "cannot be seen here: an input far off can have familiar features.",
-    next_step="Where test is near 0.05 and a shift is not, refuse far inputs with a guard on feature "
-    "distance. Where test itself is far, the network overfits: regularize or add data.",
+    next_step="Where test is near 0.05 and a shift is not, refuse far inputs with a guard on "
+    "feature distance. Where test itself is far, the network overfits: regularize or add data.",
     paper=Paper("Sun et al. 2022", "https://arxiv.org/abs/2204.06507"),
 )
 def train_feature_distance(
@@ -33,6 +33,6 @@ def train_feature_distance(
     each left out of its own search. See `train_neighbor_distance`.
 
     Raises:
-        CannotMeasure: If there are fewer than 73 training examples.
+        CannotMeasure: If there are fewer than 72 training examples.
     """
     return distance_reading(split, feature_neighbors, train_feature_neighbors)

@@ -35,6 +35,6 @@ def train_neighbor_distance(
     the law. The interval counts the error of q.
 
     Raises:
-        CannotMeasure: If there are fewer than 73 training examples.
+        CannotMeasure: If there are fewer than 72 training examples.
     """
     return distance_reading(split, neighbors, train_neighbors)

@@ -20,13 +20,14 @@ SHOWN = 12  # examples in the gallery
     span=(0.0, 1.0),
     better="higher",
     cost=Cost.WEIGHTS,
-    read="0.9: nine in ten are easy, and many of them redundant. 0.3: most examples were unlearned at "
-    "some time. At the null: which examples are right after an epoch is a matter of luck.",
-    caution="Recorded after each epoch, not each time an example is seen: other counts than in the "
-    "paper. Fewer epochs, fewer chances to forget. An example that was never learned is not counted "
-    "as remembered.",
-    next_step="Look at the most forgotten and the never learned: wrong labels gather there. Correct "
-    "or drop them; of those never forgotten, some can be left out at little loss.",
+    read="0.9: nine in ten are easy, and many of them redundant. 0.3: most examples were "
+    "unlearned at some time. At the null: which examples are right after an epoch is a matter of "
+    "luck.",
+    caution="Recorded after each epoch, not each time an example is seen: other counts than in "
+    "the paper. Fewer epochs, fewer chances to forget. An example that was never learned is not "
+    "counted as remembered.",
+    next_step="Look at the most forgotten and the never learned: wrong labels gather there. "
+    "Correct or drop them; of those never forgotten, some can be left out at little loss.",
     paper=Paper("Toneva et al. 2019", "https://arxiv.org/abs/1812.05159"),
 )
 def example_forgetting(history: History, train: Split) -> Reading:
@@ -82,7 +83,7 @@ def forgetting_events(correct: Bool[Tensor, "epochs n"]) -> Int[Tensor, " n"]:
 
 
 def kept_by_luck(accuracy: Float64[Tensor, " epochs"]) -> float:
-    """Probability that independent epochs of this accuracy are some wrong, then at least one right."""
+    """Probability that independent epochs are wrong at first, then right, at the end at least."""
     ones = torch.ones(1, dtype=torch.double)
     wrong_before = torch.cat([ones, (1 - accuracy).cumprod(0)])[:-1]
     right_after = accuracy.flip(0).cumprod(0).flip(0)
@@ -107,8 +108,8 @@ def _gallery(
 
     def caption(row: int) -> str:
         said = f"forgotten {int(events[row])} times" if learned[row] else "never learned"
-        target = train.targets[row]
-        return f"{said}, target {target.item():.4g}" if target.numel() == 1 else said
+        target = None if train.known_targets is None else train.known_targets[row]
+        return said if target is None or target.ndim else f"{said}, target {target.item()}"
 
     title = "The training examples that were hardest to keep"
     return (Gallery(title, ("train",), rows[:, None], tuple(map(caption, rows.tolist()))),)

@@ -13,13 +13,13 @@ from offmap.run import Split
     span=(0.0, 1.0),
     better="higher",
     cost=Cost.FORWARD,
-    read="Near 1: examples lie in the features among others of the class that the network names, as "
-    "in a network that learned classes. Far below 1, and near the null: neighbors in the features "
-    "carry other labels, as in a network that memorized single examples.",
-    caution="Two accurate answerers agree whatever they do: read it against the null. High on a shift "
-    "means consistent, not right: look at the agreement on the network's mistakes.",
-    next_step="If it is low, look at the disagreements: wrong training labels show up here. Check the "
-    "labels, then regularize or stop earlier.",
+    read="Near 1: examples lie in the features among others of the class that the network names, "
+    "as in a network that learned classes. Far below 1, and near the null: neighbors in the "
+    "features carry other labels, as in a network that memorized single examples.",
+    caution="Two accurate answerers agree whatever they do: read it against the null. High on a "
+    "shift means consistent, not right: look at the agreement on the network's mistakes.",
+    next_step="If it is low, look at the disagreements: wrong training labels show up here. Check "
+    "the labels, then regularize or stop earlier.",
     paper=Paper("Cohen et al. 2018", "https://arxiv.org/abs/1805.06822"),
 )
 def feature_lookup_agreement(

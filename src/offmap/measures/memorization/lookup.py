@@ -5,7 +5,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from offmap.attempt import CannotMeasure
-from offmap.estimate import exact, mean, proportion
+from offmap.estimate import Estimate, mean, proportion
 from offmap.figures import Bars, Gallery
 from offmap.inputs import ClassPredictions, TrainNeighbors
 from offmap.reading import Reading
@@ -21,16 +21,20 @@ def lookup_reading(
     """How often the network says what its nearest training example is labeled.
 
     Raises:
-        CannotMeasure: If no class has two examples in the split, so that there is no null.
+        CannotMeasure: If train has no targets, or no class has two examples in the split.
     """
+    if train.known_targets is None:
+        raise CannotMeasure("a lookup needs the targets of train, got none")
     nearest = neighbors.index[:, 0]
-    answers = train.targets[nearest].long()
+    answers = train.known_targets[nearest].long()
     labels, targets = predictions.labels, predictions.targets
     agree = answers == labels
     hit, looked_up = predictions.correct, answers == targets
     n, wrong = len(labels), ~predictions.correct
     parts = {
-        "agreement of two unrelated answers": exact(chance_agreement(labels, answers), n),
+        "agreement of two unrelated answers": expected_agreement(
+            labels, answers, torch.zeros_like(labels)
+        ),
         "accuracy of the network": proportion(int(hit.sum()), n),
         "accuracy of the lookup": proportion(int(looked_up.sum()), n),
         "what the network adds": mean(hit.double() - looked_up.double()),
@@ -51,7 +55,7 @@ def lookup_reading(
     }
     return Reading(
         proportion(int(agree.sum()), n),
-        null=exact(agreement_given_target(labels, answers, targets), n),
+        null=expected_agreement(labels, answers, targets),
         parts=parts,
         per_example=agree.double(),
         figures=(
@@ -61,45 +65,40 @@ def lookup_reading(
     )
 
 
-def chance_agreement(one: Int[Tensor, " n"], other: Int[Tensor, " n"]) -> float:
-    """Agreement of answers with these frequencies, were they drawn independently."""
-    counts = _table(one, other)
-    return float((counts.sum(0) * counts.sum(1)).sum() / counts.sum() ** 2)
+def expected_agreement(
+    one: Int[Tensor, " n"], other: Int[Tensor, " n"], given: Int[Tensor, " n"]
+) -> Estimate:
+    """Agreement of two answerers that share nothing but how they treat each group of examples.
 
+    The answer of one on an example is set against the answers of the other on every *other*
+    example of the same group: unbiased for the agreement of answers that are independent within
+    groups. Groups of one say nothing and are left out. The interval is that of the U-statistic's
+    first-order terms.
 
-def agreement_given_target(
-    one: Int[Tensor, " n"], other: Int[Tensor, " n"], targets: Int[Tensor, " n"]
-) -> float:
-    """Agreement of two answerers that share nothing but how well they know each class.
-
-    The answer of one on an example is set against the answer of the other on every *other*
-    example of the same target: unbiased for the agreement of answers that are independent given
-    the target. Classes with a single example say nothing and are left out.
+    Args:
+        one: Answers of the first.
+        other: Answers of the second, on the same examples.
+        given: Group of each example.
 
     Raises:
-        CannotMeasure: If every class has a single example.
+        CannotMeasure: If every group has a single example.
     """
-    size, matches = torch.zeros((), dtype=torch.double), torch.zeros((), dtype=torch.double)
-    for target in targets.unique().tolist():
-        mine = targets == target
-        count = int(mine.sum())
-        if count < 2:
-            continue
-        counts = _table(one[mine], other[mine])
-        pairs = (counts.sum(0) * counts.sum(1)).sum() - counts.diagonal().sum()
-        matches += pairs / (count - 1)  # sum over examples of the mean over the others
-        size += count
-    if not size:
-        raise CannotMeasure("no class has two examples, so agreement has no reference")
-    return float(matches / size)
-
-
-def _table(one: Int[Tensor, " n"], other: Int[Tensor, " n"]) -> Float64[Tensor, "k k"]:
-    """How often each pair of answers was given, over the answers that were given at all."""
-    known, position = torch.cat([one, other]).unique(return_inverse=True)
-    first, second = position.tensor_split(2)
+    known, answers = torch.cat([one, other]).unique(return_inverse=True)
+    first, second = answers.tensor_split(2)
+    groups, group, size = given.unique(return_inverse=True, return_counts=True)
     k = len(known)
-    return torch.bincount(first * k + second, minlength=k * k).view(k, k).double()
+
+    def counts(answer: Int[Tensor, " n"]) -> Float64[Tensor, "g k"]:
+        return torch.bincount(group * k + answer, minlength=len(groups) * k).view(-1, k).double()
+
+    same, others = (first == second).double(), size[group].double() - 1
+    met = (counts(second)[group, first] - same) / others  # [n], NaN in a group of one
+    meets = (counts(first)[group, second] - same) / others
+    level = torch.zeros(len(groups), dtype=torch.double).index_add_(0, group, met) / size
+    rows = (met + meets - level[group])[size[group] > 1]
+    if not len(rows):
+        raise CannotMeasure("no class has two examples, so agreement has no reference")
+    return mean(rows)
 
 
 def _gallery(

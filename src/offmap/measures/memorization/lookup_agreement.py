@@ -14,12 +14,12 @@ from offmap.run import Split
     better="neither",
     cost=Cost.FORWARD,
     read="At the null: network and lookup table share nothing but how well they know each class. "
-    "Well above it, on the network's mistakes too: it errs where a lookup errs. The part 'what the "
-    "network adds' is its accuracy less that of the lookup: 0 or less and a table would do.",
-    caution="Two accurate answerers agree whatever they do: read it against the null. The lookup uses "
-    "raw Euclidean distance, which is poor for pictures; repeated examples flatter it.",
-    next_step="If the network adds nothing, a simpler model would do, or its invariances are wrong: "
-    "add augmentation or structure that the distance does not have.",
+    "Well above it, on the network's mistakes too: it errs where a lookup errs. The part 'what "
+    "the network adds' is its accuracy less that of the lookup: 0 or less and a table would do.",
+    caution="Two accurate answerers agree whatever they do: read it against the null. The lookup "
+    "uses raw Euclidean distance, which is poor for pictures; repeated examples flatter it.",
+    next_step="If the network adds nothing, a simpler model would do, or its invariances are "
+    "wrong: add augmentation or structure that the distance does not have.",
     paper=Paper("Cohen et al. 2018", "https://arxiv.org/abs/1805.06822"),
 )
 def lookup_agreement(

@@ -27,15 +27,15 @@ LEAST = 50  # points below which neither number means anything
     span=(1.0, math.inf),
     better="neither",
     cost=Cost.FORWARD,
-    read="1: all variance along one line. C - 1 for C classes: little is left but the class. As many "
-    "as features: they fill their space evenly. A fall from layer to layer is compression; far "
-    "fewer than C - 1 in the last layer means classes that share directions.",
+    read="1: all variance along one line. C - 1 for C classes: little is left but the class. As "
+    "many as features: they fill their space evenly. A fall from layer to layer is compression; "
+    "far fewer than C - 1 in the last layer means classes that share directions.",
     caution="Linear: a curved sheet of few dimensions can fill many directions. Dominated by the "
-    "largest variances: hundreds of weak directions that matter add almost nothing. Depends on the "
-    "scale of the features relative to one another.",
-    next_step="If it is below the number of classes less one, widen the narrow layer that the parts "
-    "show, or train with less weight decay; if it stays near that of the inputs, the network "
-    "compresses little: compare weak generalization at another depth.",
+    "largest variances: hundreds of weak directions that matter add almost nothing. Depends on "
+    "the scale of the features relative to one another.",
+    next_step="If it is below the number of classes less one, widen the narrow layer that the "
+    "parts show, or train with less weight decay; if it stays near that of the inputs, the "
+    "network compresses little: compare weak generalization at another depth.",
     paper=Paper("Recanatesi et al. 2019", "https://arxiv.org/abs/1906.00443"),
 )
 def effective_rank(
@@ -53,6 +53,9 @@ def effective_rank(
     The null is the number of features: that of an isotropic cloud.
 
     Args:
+        features: Of the split.
+        layers: The same split's, at every layer.
+        domain: Tokens have no directions: their inputs are left out.
         examples: How many of the sampled examples are used.
 
     Raises:

@@ -36,9 +36,6 @@ def accuracy_under_shift(predictions: Predictions, test_predictions: Predictions
     Returns:
         `per_example` is what is lost on each example: error here minus error of the same example
         of test where they are paired, error here otherwise.
-
-    Raises:
-        CannotMeasure: If a split has fewer than two examples.
     """
     here, test = mean(predictions.error), mean(test_predictions.error)
     paired = _paired(predictions, test_predictions)
@@ -66,12 +63,10 @@ def accuracy_under_shift(predictions: Predictions, test_predictions: Predictions
 
 def _paired(first: Predictions, second: Predictions) -> bool:
     """Whether both are about the same examples, as far as the targets tell."""
-    if isinstance(first, ClassPredictions) and isinstance(second, ClassPredictions):
-        a, b = first.targets, second.targets
-    elif isinstance(first, RealPredictions) and isinstance(second, RealPredictions):
-        a, b = first.targets, second.targets
-    else:
+    with_targets = (ClassPredictions, RealPredictions)
+    if not (isinstance(first, with_targets) and isinstance(second, with_targets)):
         return False
+    a, b = first.targets, second.targets
     return a.shape == b.shape and bool((a == b).all())
 
 

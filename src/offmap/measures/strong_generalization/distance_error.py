@@ -20,7 +20,7 @@ INPUT, FEATURE, DOUBT = "input distance", "feature distance", "low confidence"
 
 @measure(
     asks="Of a mistake and a hit, does the mistake lie farther from the training data?",
-    unit="probability",
+    unit="AUROC",
     span=(0.0, 1.0),
     better="higher",
     cost=Cost.FORWARD,
@@ -124,7 +124,7 @@ def _area(rows: Float[Tensor, " m"], wrong: Bool[Tensor, " n"]) -> Estimate:
         few = min(int(wrong.sum()), int((~wrong).sum()))
         return proportion(few * value, few)
     found = mean(rows)
-    return Estimate(value, max(0.0, found.low), min(1.0, found.high), "mean", len(rows))
+    return Estimate(value, max(0.0, found.low), min(1.0, found.high), "jackknife", len(rows))
 
 
 def _within(

@@ -1,5 +1,7 @@
 """How wrong is the network where it is worst?"""
 
+from itertools import islice
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -46,8 +48,11 @@ def worst_group_error(
     The null is the same maximum when the group labels are shuffled.
 
     Args:
+        predictions: Of the split.
+        groups: The group of each example.
         smallest: Groups with fewer examples are left out, and named.
         draws: Shufflings behind the null.
+        generator: Source of the shufflings.
 
     Returns:
         `per_example` is the error of the group of each example; NaN where that is left out.
@@ -59,46 +64,32 @@ def worst_group_error(
     if smallest < 1 or draws < 20:
         raise ValueError(f"expected smallest >= 1 and draws >= 20, got {smallest} and {draws}")
     names, group, size = torch.unique(groups, return_inverse=True, return_counts=True)
-    kept = size >= smallest
-    if int(kept.sum()) < 2:
+    small = names[size < smallest].tolist()
+    if len(names) - len(small) < 2:
         raise CannotMeasure(
-            f"needs two groups of at least {smallest} examples, got {int(kept.sum())}"
+            f"needs two groups of at least {smallest} examples, got {len(names) - len(small)}"
         )
-    error = predictions.error.to(group.device)
-    rows = kept[group]
-    errors = _by_group(error, group, size)
-    shares = {
-        f"group {name}": proportion(round(share * m), m, family=int(kept.sum()))
-        for name, share, m, use in zip(
-            names.tolist(), errors.tolist(), size.tolist(), kept.tolist(), strict=True
-        )
-        if use
-    }
+    rows = (size >= smallest)[group]
+    names, group, size = torch.unique(groups[rows], return_inverse=True, return_counts=True)
+    error = predictions.error.to(groups.device)
+    mistakes = torch.bincount(group, error[rows])
+    counts = zip(names.tolist(), mistakes.tolist(), size.tolist(), strict=True)
+    shares = {f"group {k}": proportion(m, n, family=len(names)) for k, m, n in counts}
     shares = dict(sorted(shares.items(), key=lambda item: -item[1].value))
-    worst = next(iter(shares.values()))
-    null, chance = _shuffled(error[rows], group[rows], worst.value, draws, generator)
-    overall = proportion(int(error[rows].sum()), int(rows.sum()))
-    shown = dict(list(shares.items())[:SHOWN])
+    name, worst = next(iter(shares.items()))
+    low, high = max(e.low for e in shares.values()), max(e.high for e in shares.values())
+    null, chance = _shuffled(error[rows], group, worst.value, draws, generator)
+    per_example = torch.full_like(error, torch.nan)
+    per_example[rows] = (mistakes / size)[group]
+    shown = dict(islice(shares.items(), SHOWN))
     return Reading(
-        Estimate(
-            worst.value,
-            max(e.low for e in shares.values()),
-            max(e.high for e in shares.values()),
-            "proportion",
-            worst.n,
-        ),
+        Estimate(worst.value, low, high, "proportion", worst.n),
         null=null,
-        parts={"all groups together": overall, **shown},
-        per_example=torch.where(rows, errors[group], torch.nan),
+        parts={"all groups together": proportion(float(mistakes.sum()), int(size.sum())), **shown},
+        per_example=per_example,
         figures=(Bars("Error by group, worst first", "error", shown),),
-        notes=_notes(names[~kept], smallest, next(iter(shares)), chance),
+        notes=_notes(small, smallest, name, chance),
     )
-
-
-def _by_group(
-    error: Float[Tensor, " n"], group: Int[Tensor, " n"], size: Int[Tensor, " g"]
-) -> Float[Tensor, " g"]:
-    return torch.bincount(group, error, minlength=len(size)) / size
 
 
 def _shuffled(
@@ -109,23 +100,21 @@ def _shuffled(
     generator: torch.Generator,
 ) -> tuple[Estimate, float]:
     """The worst group if labels meant nothing, and how often it is then at least as bad."""
-    _, group, size = torch.unique(group, return_inverse=True, return_counts=True)
+    size = torch.bincount(group)
     values = torch.empty(draws, dtype=torch.double)
     for draw in range(draws):
         order = torch.randperm(len(error), generator=generator).to(error.device)
-        values[draw] = _by_group(error[order], group, size).max()
+        values[draw] = (torch.bincount(group, error[order]) / size).max()
     tails = torch.tensor([TAIL, 1 - TAIL], dtype=torch.double)
     middle, (low, high) = values.median().item(), values.quantile(tails).tolist()
     chance = (1 + int((values >= worst - 1e-12).sum())) / (1 + draws)
     return Estimate(middle, low, high, "bootstrap", draws), chance
 
 
-def _notes(small: Int[Tensor, " k"], smallest: int, worst: str, chance: float) -> tuple[str, ...]:
-    said = [
-        f"{worst.capitalize()} is the worst; shuffled labels give one as bad in {chance:.2g} of draws."
-    ]
-    if len(small):
-        listed = ", ".join(str(name) for name in small.tolist()[:SHOWN])
+def _notes(small: list[int], smallest: int, worst: str, chance: float) -> tuple[str, ...]:
+    said = [f"The worst is {worst}; with shuffled labels one is as bad with chance {chance:.2g}."]
+    if small:
+        listed = ", ".join(str(name) for name in small[:SHOWN])
         more = f" and {len(small) - SHOWN} more" if len(small) > SHOWN else ""
         said.append(f"Left out for having fewer than {smallest} examples: groups {listed}{more}.")
     return tuple(said)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import log
+from math import exp, log
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from offmap.attempt import CannotMeasure
-from offmap.estimate import Estimate, bootstrap, exact, mean
+from offmap.estimate import Estimate, bootstrap, exact, mean, replicates
 from offmap.figures import Bars, Curve
 from offmap.measure import Cost, Paper, measure
 from offmap.measures.trainability.example_gradients import Gradients, example_gradients
@@ -80,8 +80,7 @@ def gradient_signal(
         "squared length of the mean gradient": signal,
         **_bits(train, loss),
     }
-    pointed = signal.low > 0 and 2 * others.max() < others.sum()  # not by one example alone
-    if pointed:
+    if signal.low > 0:  # then no example alone makes the mean: every logarithm below exists
         parts["gradient noise scale, in examples"] = noise_scale(squared, others)
     layers = {name: mean(values.sqrt()) for name, values in by_layer.items()}
     return Reading(
@@ -89,10 +88,9 @@ def gradient_signal(
         null=exact(1.0),
         parts=parts,
         figures=(_carriers(norm), Bars("Gradient by layer", "mean gradient norm", layers)),
-        notes=() if pointed else (
-            f"The mean gradient of {len(norm)} examples cannot be told from zero, or rests on one "
-            "of them: what a batch of that size or less adds is mostly noise, and the gradient "
-            "noise scale has no upper end.",
+        notes=() if signal.low > 0 else (
+            f"The mean gradient of {len(norm)} examples cannot be told from zero: what a batch of "
+            "that size or less adds is mostly noise, and the gradient noise scale has no upper end.",
         ),
     )  # fmt: skip
 
@@ -147,8 +145,7 @@ def noise_scale(squared: Float[Tensor, " n"], others: Float[Tensor, " n"]) -> Es
         return trace.log() - others.log()
 
     found = jackknife(log_scale, squared, others)
-    value, low, high = torch.tensor([found.value, found.low, found.high]).double().exp().tolist()
-    return replace(found, value=value, low=low, high=high)
+    return replace(found, value=exp(found.value), low=exp(found.low), high=exp(found.high))
 
 
 def jackknife(
@@ -165,7 +162,7 @@ def jackknife(
     left_others = (n * others.mean() - 2 * others) / (n - 2)
     all_of_it = statistic(squared.mean(), others.mean())
     pseudo = n * all_of_it - (n - 1) * statistic(left_squared, left_others)
-    return replace(mean(pseudo), method="jackknife")
+    return replace(replicates(pseudo), method="jackknife")
 
 
 def _signal(_: Tensor, others: Tensor) -> Tensor:

@@ -48,8 +48,10 @@ def calibration_error(
     redraws correctness from the confidences.
 
     Args:
+        predictions: Of the split.
         bins: At most so many bins; fewer where they would hold less than 20 examples.
         draws: Draws behind the interval and behind the null.
+        generator: Source of the draws.
 
     Returns:
         `per_example` is confidence minus correctness: 0.9 for a mistake made with confidence 0.9.
@@ -77,10 +79,8 @@ def calibration_error(
         null=_middle(_root(null.median()), _root(null), n),
         parts={
             "mean confidence minus accuracy": signed,
-            "plain expected calibration error, biased (of this sample)": exact(
-                share @ bias.abs(), n
-            ),
-            "plain expected calibration error, if calibrated": _middle(plain.median(), plain, n),
+            "plain error (ECE), biased upward": exact(float(share @ bias.abs()), n),
+            "plain error of a calibrated network": _middle(plain.median(), plain, n),
             "negative log-likelihood in nats": mean(predictions.loss),
         },
         per_example=gap,
@@ -154,6 +154,5 @@ def _said(signed: Estimate) -> tuple[str, ...]:
     if signed.low <= 0 <= signed.high:
         return ()
     word = "overconfident" if signed.value > 0 else "underconfident"
-    return (
-        f"The network is {word}, by {100 * abs(signed.value):.2g} percentage points on average.",
-    )
+    points = 100 * abs(signed.value)
+    return (f"The network is {word}, by {points:.2g} percentage points on average.",)

@@ -33,9 +33,6 @@ def generalization_gap(predictions: Predictions, train_predictions: Predictions)
 
     Returns:
         `per_example` is the loss of each example of the split.
-
-    Raises:
-        CannotMeasure: If a split has fewer than two examples.
     """
     here, train = mean(predictions.error), mean(train_predictions.error)
     parts = {"error here": here, "error on train": train}
@@ -51,8 +48,6 @@ def generalization_gap(predictions: Predictions, train_predictions: Predictions)
         null=exact(0.0),
         parts=parts,
         per_example=predictions.loss,
-        figures=(
-            Bars("Error on fresh and on training data", "error", {"train": train, "here": here}),
-        ),
+        figures=(Bars("Error here and on train", "error", {"train": train, "here": here}),),
         notes=notes,
     )

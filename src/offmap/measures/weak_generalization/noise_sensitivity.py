@@ -79,8 +79,8 @@ def _clipped(noisy: Tensor, inputs: Tensor, domain: Domain) -> Tensor:
     caution="The level at which people start to fail is not known here: at 0.4 of the range "
     "even they may. Noise in the data's own directions of low variance is far off the data, "
     "while photographs hardly change. Says nothing of adversarial directions.",
-    next_step="Train with noise of the sizes that occur in use, or with Gaussian augmentation up to "
-    "the level at which half the lead over guessing is lost.",
+    next_step="Train with noise of the sizes that occur in use, or with Gaussian augmentation up "
+    "to the level at which half the lead over guessing is lost.",
     paper=Paper("Ford et al. 2019", "https://arxiv.org/abs/1901.10513"),
     per_example=_hits,
 )
@@ -96,6 +96,8 @@ def noise_sensitivity(
     Each input gets one draw of noise, clipped to the domain with the input.
 
     Args:
+        predictions: Of the split, without noise.
+        per_example: 1 where the network is right under noise, by level.
         levels: Standard deviations of the noise, increasing, as fractions of the domain's range
             (of each example's root mean square where the domain is unbounded).
 

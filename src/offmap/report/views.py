@@ -1,0 +1,308 @@
+"""What the page shows, in the order in which it shows it: plain data for the templates."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from offmap.estimate import Estimate
+from offmap.figures import Figure, Gallery
+from offmap.measure import QUESTIONS, Card
+from offmap.reading import Entry, Failed, Reading, Skipped
+from offmap.report import words
+from offmap.report.grades import GRADED, WHY, Check, check_of, next_steps, verdicts
+from offmap.report.report import Report
+from offmap.report.strip import Strip, strip
+from offmap.report.thumbnails import ROWS
+
+METHODS = {
+    "exact": "exact: nothing was sampled",
+    "mean": "mean of {n} examples, Student's t",
+    "bootstrap": "bootstrap over {n} examples",
+    "replicates": "spread over {n} replicates",
+    "bound": "certified bounds",
+    "proportion": "share of {n} trials, exact binomial interval",
+    "difference": "difference of two estimates, by square-and-add",
+}
+ICONS = {"holds": "✓", "partly": "◐", "does not hold": "✕", "not measured": "–"}
+VERBS = {
+    "holds": "hold",
+    "partly": "hold in part",
+    "does not hold": "do not hold",
+    "not measured": "could not be measured",
+}
+GALLERIES = 24  # on a page
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Rows of a table and how many were left out."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    left_out: int
+
+
+@dataclass(slots=True)
+class Charts:
+    """The charts of a page, collected as they are met; `draw` makes one of a figure."""
+
+    draw: Any
+    made: list[Any] = field(default_factory=list)
+
+    def add(self, figure: Figure) -> dict[str, Any] | None:
+        """Number, title and words of the chart; None for figures that are not charts."""
+        chart = self.draw(figure)
+        if chart is None:
+            return None
+        self.made.append(chart)
+        axes = [getattr(figure, name, "") for name in ("x_label", "y_label")]
+        axes = [axis for axis in axes if axis]
+        said = f"{figure.title}: {type(figure).__name__.lower()}"
+        said += f" of {words.listed(axes)}" if axes else ""
+        return {
+            "number": len(self.made) - 1,
+            "title": figure.title,
+            "words": f"{said}, {len(next(iter(chart.table.values()), []))} data points.",
+            "left_out": chart.left_out,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingView:
+    """One reading, ready to be printed."""
+
+    anchor: str
+    name: str
+    split: str
+    unit: str
+    value: str
+    interval: str
+    percent: bool
+    strip: Strip
+    null: str
+    method: str
+    card: Card | None
+    entry: Entry
+    parts: Parts
+    charts: tuple[dict[str, Any], ...]
+    galleries: tuple[str, ...]
+    check: Check | None
+
+
+def page(report: Report, draw: Any, most_parts: int) -> tuple[dict[str, Any], list[Any]]:
+    """Everything that the templates print, and the charts that they refer to.
+
+    Args:
+        report: What the audit found.
+        draw: Makes a chart of a figure.
+        most_parts: Rows of a table of parts.
+    """
+    charts = Charts(draw)
+    galleries = list(_galleries(report))
+    readings = [
+        reading_view(report, place, entry, entry.reading, charts, most_parts)
+        for place, entry in enumerate(report.entries)
+        if entry.reading is not None
+    ]
+    by_question = {
+        name: [view for view in readings if view.entry.question == name] for name in QUESTIONS
+    }
+    others = [view for view in readings if view.entry.question not in QUESTIONS]
+    found = verdicts(report)
+    context = {
+        "report": report,
+        "provenance": report.provenance,
+        "sentence": sentence(report),
+        "facts": facts(report),
+        "verdicts": found,
+        "icons": ICONS,
+        "why": [(name, QUESTIONS[name], by_question[name]) for name in WHY],
+        "steps": next_steps(report),
+        "galleries": galleries,
+        "questions": [
+            (name, QUESTIONS.get(name, ""), views)
+            for name, views in (*by_question.items(), ("other", others))
+            if views
+        ],
+        "anchors": {(view.entry.measure, view.entry.split): view.anchor for view in readings},
+        "strips": {(view.entry.measure, view.entry.split): view.strip for view in readings},
+        "skipped": [e for e in report.entries if isinstance(e.outcome, Skipped)],
+        "failed": [e for e in report.entries if isinstance(e.outcome, Failed)],
+        "plan": plan_rows(report),
+        "records": records(report),
+        "graded": GRADED,
+    }
+    return context, charts.made
+
+
+def reading_view(
+    report: Report, place: int, entry: Entry, reading: Reading, charts: Charts, most_parts: int
+) -> ReadingView:
+    """One reading, ready to be printed; its charts are added to the others."""
+    card = report.cards.get(entry.measure)
+    percent = words.in_percent(card)
+    drawn = [chart for chart in map(charts.add, reading.figures) if chart is not None]
+    return ReadingView(
+        anchor=f"reading-{place}",
+        name=words.title(entry.measure),
+        split=entry.split,
+        unit=card.unit if card else "",
+        value=words.value(reading.estimate, percent),
+        interval=words.interval(reading.estimate, percent),
+        percent=percent,
+        strip=strip(reading.estimate, reading.null, card.span if card else (0.0, 1.0)),
+        null="" if reading.null is None else words.estimated(reading.null, percent),
+        method=METHODS[reading.estimate.method].format(n=f"{reading.estimate.n:,}"),
+        card=card,
+        entry=entry,
+        parts=parts_of(reading, most_parts),
+        charts=tuple(drawn),
+        galleries=tuple(f.title for f in reading.figures if isinstance(f, Gallery)),
+        check=check_of(report, entry),
+    )
+
+
+def parts_of(reading: Reading, most: int) -> Parts:
+    """The parts as rows of name, number and method."""
+    rows = [
+        (name, words.part(estimate), _short_method(estimate))
+        for name, estimate in list(reading.parts.items())[:most]
+    ]
+    return Parts(tuple(rows), len(reading.parts) - len(rows))
+
+
+def _short_method(estimate: Estimate) -> str:
+    return "exact" if estimate.method == "exact" else f"{estimate.method}, n = {estimate.n:,}"
+
+
+def sentence(report: Report) -> str:
+    """The report in one sentence."""
+    p = report.provenance
+    parameters = p.model.get("parameters")
+    size = f" of {parameters:,} parameters" if isinstance(parameters, int) else ""
+    said = [f"{name} ({_examples(facts)})" for name, facts in p.splits.items()]
+    counts = [verdict.state for verdict in verdicts(report)]
+    tally = [f"{counts.count(state)} {verb}" for state, verb in VERBS.items() if state in counts]
+    on = f" on {words.listed(said)}" if said else ""
+    return (
+        f"{p.model.get('class', 'A network')}{size}, {p.task}, audited{on}: "
+        f"of the four questions {words.listed(tally)}."
+    )
+
+
+def _examples(facts: Mapping[str, object]) -> str:
+    count = facts.get("examples")
+    return f"{count:,} examples" if isinstance(count, int) else "size unknown"
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """The run at a glance."""
+    p = report.provenance
+    taken = sum(entry.reading is not None for entry in report.entries)
+    counts = f"{taken} taken, {len(report.skipped)} skipped, {len(report.failed)} failed"
+    return [
+        ("When", p.created.replace("T", " ")),
+        ("Readings", counts),
+        ("Time", words.duration(p.seconds)),
+        ("Peak memory", f"{words.size(p.peak_bytes)} of {words.size(p.memory)}"),
+        ("Seed", str(p.seed)),
+        ("offmap", p.versions.get("offmap", "unknown")),
+    ]
+
+
+def records(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The provenance, table by table."""
+    p = report.provenance
+    run = [
+        ("name", p.name), ("task", p.task), ("created", p.created), ("seed", str(p.seed)),
+        ("threads a task", str(p.threads)), ("engine", p.engine),
+        ("memory budget", words.size(p.memory)), ("peak memory", words.size(p.peak_bytes)),
+        ("wall time", words.duration(p.seconds)), ("readings reused", str(p.reused)),
+    ]  # fmt: skip
+    domain = _pairs(p.domain)
+    if p.domain.get("inferred"):
+        domain.append(("note", "nobody stated the domain: it was read off the data"))
+    tables = [
+        ("Run", run),
+        ("Versions", _pairs(p.versions)),
+        ("Model", _pairs(p.model)),
+        ("Domain of an input", domain),
+        ("Splits", [(name, _said(facts)) for name, facts in p.splits.items()]),
+        ("Fingerprints", _pairs(p.fingerprints)),
+        ("Settings given", [(name, _said(values)) for name, values in p.settings.items()]),
+        ("Classes", [("names", words.shortened(", ".join(p.class_names), 2000))]),
+    ]
+    return [(name, rows) for name, rows in tables if rows and any(text for _, text in rows)]
+
+
+def _pairs(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), plain(value)) for name, value in values.items()]
+
+
+def _said(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {plain(value)}" for name, value in values.items())
+
+
+def plain(value: object) -> str:
+    """A value of a setting or of the provenance in words."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, (list, tuple)):
+        return " × ".join(plain(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def plan_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
+    """Planned against actual: name, split, cost, planned time, actual time, peak memory."""
+    actual = {(entry.measure, entry.split): entry for entry in report.entries}
+    rows = []
+    for item in report.plan.runs:
+        entry = actual.get((item.measure, item.split))
+        took = words.duration(entry.seconds) if entry else "did not run"
+        took += " (reused)" if entry and entry.reused else ""
+        peak = words.size(entry.peak_bytes) if entry else ""
+        planned = words.duration(item.seconds)
+        rows.append((words.title(item.measure), item.split, item.cost, planned, took, peak))
+    for work in report.plan.shared:
+        planned = words.duration(work.seconds)
+        spent = report.provenance.shared_seconds.get(work.work)
+        took = "did not run" if spent is None else words.duration(spent)
+        rows.append((words.title(work.work), "", "shared", planned, took, ""))
+    return rows
+
+
+# ----------------------------------------------------------------------------------- galleries
+
+
+def _galleries(report: Report) -> Iterator[dict[str, Any]]:
+    """The galleries of every reading, with their pictures where there are any."""
+    count = 0
+    for place, entry in enumerate(report.entries):
+        for figure in entry.reading.figures if entry.reading else ():
+            if isinstance(figure, Gallery) and count < GALLERIES and len(figure.rows):
+                count += 1
+                yield _gallery(report, figure, entry, f"reading-{place}")
+
+
+def _gallery(report: Report, figure: Gallery, entry: Entry, anchor: str) -> dict[str, Any]:
+    rows = figure.rows[:ROWS].tolist()
+    captions: Sequence[str] = (*figure.captions, *[""] * len(rows))
+    items = [
+        {
+            "caption": caption,
+            "cells": [
+                (split, row, report.thumbnails.get(split, {}).get(str(row), ""))
+                for split, row in zip(figure.columns, positions, strict=True)
+            ],
+        }
+        for positions, caption in zip(rows, captions, strict=False)
+    ]
+    pictures = any(picture for item in items for *_, picture in item["cells"])
+    return {
+        "title": figure.title,
+        "where": words.where(entry),
+        "anchor": anchor,
+        "columns": figure.columns,
+        "items": items,
+        "pictures": pictures,
+        "left_out": len(figure.rows) - len(rows),
+    }
