@@ -1,30 +1,37 @@
-# `make audit` and `make test` do all the set-up on a fresh machine: Python and make are enough.
+# `make audit` and `make test` do all the set-up on a fresh machine: Python (3.11 or newer) and make
+# are enough. The versions are those of constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .PHONY: audit test lint docs clean
 
-.venv/installed: pyproject.toml constraints.txt
+# What an audit needs. torch comes first and by itself: of its builds, pip then takes one for all.
+.venv/audit: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	$(PIP) torch
+	$(PIP) --editable .
+	@touch $@
 
-audit: .venv/installed
+# What developing needs on top: tests, linters, docs.
+.venv/dev: .venv/audit
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+audit: .venv/audit
 	$(BIN)/offmap audit --demo digits --out offmap-report
 
-test: .venv/installed
+test: .venv/dev
 	$(BIN)/python -m pytest -q
 
-lint: .venv/installed
+lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-docs: .venv/installed
+docs: .venv/dev
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv site offmap-report docs/measures
+	rm -rf .venv site offmap-report docs/measures docs/commands.md

@@ -2,16 +2,23 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TypeVar
 
-from offmap.attempt import InputError
-from offmap.measure import Measure
+from offmap.attempt import InputError, readable
+from offmap.measure import QUESTIONS, Measure
 
 T = TypeVar("T")
+Measures = Mapping[str, Measure]
+
+OWN = "offmap.measures"
+
+_offered: ContextVar[Measures | None] = ContextVar("offered", default=None)
 
 
 def catalog(package: str, kind: type[T]) -> dict[str, T]:
@@ -26,7 +33,7 @@ def catalog(package: str, kind: type[T]) -> dict[str, T]:
     """
     root = importlib.import_module(package)
     found: dict[str, T] = {}
-    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+    for module in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=_again):
         if module.ispkg:
             continue
         name = module.name.rsplit(".", 1)[-1]
@@ -40,21 +47,57 @@ def catalog(package: str, kind: type[T]) -> dict[str, T]:
     return found
 
 
-@cache
-def measures() -> Mapping[str, Measure]:
-    """Every measure: offmap's own, and those of packages that register `offmap.measures`.
+def _again(_: str) -> None:
+    """A package that cannot be imported is an error; `walk_packages` would pass it over."""
+    raise  # noqa: PLE0704 - called while the error is handled
+
+
+def measures() -> Measures:
+    """Every measure: offmap's own, those of packages that register `offmap.measures`, and offers.
 
     Raises:
-        InputError: If two packages offer a measure of the same name.
+        InputError: If a package cannot be imported, offers a measure whose name is taken, or has
+            one that does not lie in the folder of a question.
     """
-    found: dict[str, Measure] = dict(catalog("offmap.measures", Measure))
-    packages = {point.value for point in entry_points(group="offmap.measures")}
-    for package in sorted(packages - {"offmap.measures"}):
-        for name, unit in catalog(package, Measure).items():
-            if name in found:
-                raise InputError(f"package {package} offers a measure {name}, which exists already")
-            found[name] = unit
+    return _offered.get() or _installed()
+
+
+@contextmanager
+def offering(*units: Measure) -> Iterator[None]:
+    """In this block these measures are found as well, as if their package were installed.
+
+    Raises:
+        InputError: If another measure of the same name exists, or one lies in no question's folder.
+    """
+    token = _offered.set(_joined(measures(), {unit.name: unit for unit in units}, "the caller"))
+    try:
+        yield
+    finally:
+        _offered.reset(token)
+
+
+@cache
+def _installed() -> Measures:
+    found: Measures = {}
+    others = {point.value for point in entry_points(group="offmap.measures")} - {OWN}
+    for package in (OWN, *sorted(others)):
+        units = readable(
+            lambda package=package: catalog(package, Measure), f"the measures of package {package}"
+        )
+        found = _joined(found, units, f"package {package}")
     return found
+
+
+def _joined(known: Measures, more: Measures, source: str) -> Measures:
+    for name, unit in more.items():
+        if known.get(name, unit) is not unit:
+            raise InputError(f"{source} offers a measure {name}, which exists already")
+        if unit.question not in QUESTIONS:
+            raise InputError(
+                f"measure {name} of {source}: expected its file in a folder named after the "
+                f"question that it asks ({', '.join(QUESTIONS)}), got {unit.function.__module__}"
+            )
+    return {**known, **more}
 
 
 def named(name: str, known: Mapping[str, T], what: str) -> T:

@@ -37,7 +37,9 @@ def encode(value: object) -> Any:
     if isinstance(value, Tensor):
         shape = {} if value.numel() else {"shape": list(value.shape)}
         dtype = str(value.dtype).removeprefix("torch.")
-        return {"tensor": dtype, "values": encode(value.tolist())} | shape
+        plain = not value.is_floating_point() or bool(value.isfinite().all())
+        values = value.tolist() if plain else encode(value.tolist())
+        return {"tensor": dtype, "values": values} | shape
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": str(value)}
     if isinstance(value, Mapping):

@@ -6,7 +6,7 @@ Fields of the run stand under their own names. Whatever is computed for a split 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,11 +15,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from offmap.attempt import InputError
-from offmap.passes import captured, evaluating, feature_layer, flat, named_layer, weight_layers
+from offmap.passes import (
+    BATCH,
+    captured,
+    device_of,
+    evaluating,
+    feature_layer,
+    flat,
+    named_layer,
+    weight_layers,
+)
 from offmap.run import Split, TrainingRun
 from offmap.table import Table
 
 LAYER_EXAMPLES = 2000  # rows of a split that `layers` looks at
+MEMORY_SHARE = 8  # the outputs of layers may take this part of the budget
 
 
 class Predictions(ABC):
@@ -79,15 +89,27 @@ class ClassPredictions(Predictions):
 
 @dataclass(frozen=True)
 class RealPredictions(Predictions):
-    """Regression: `outputs` [n ...] and `targets` of the same shape."""
+    """Regression: `outputs` [n ...] and `targets` of the same shape.
+
+    Raises:
+        InputError: If the shapes differ: subtracting [n] from [n, 1] would give [n, n].
+    """
 
     outputs: Float[Tensor, "n ..."]
     targets: Float[Tensor, "n ..."]
 
+    def __post_init__(self) -> None:
+        if self.outputs.shape != self.targets.shape:
+            raise InputError(
+                f"expected outputs shaped like the targets, {list(self.targets.shape)}, "
+                f"got {list(self.outputs.shape)}: reshape one of them"
+            )
+
     @property
     def error(self) -> Float[Tensor, " n"]:
         """Mean squared error of each example over its outputs."""
-        return (self.outputs.double() - self.targets.double()).square().flatten(1).mean(dim=1)
+        squares = (self.outputs.double() - self.targets.double()).square()
+        return squares.reshape(len(squares), -1).mean(dim=1)
 
     @property
     def loss(self) -> Float[Tensor, " n"]:
@@ -200,19 +222,45 @@ class Layers:
         self.names = weight_layers(model)
 
     def __iter__(self) -> Iterator[tuple[str, Float[Tensor, "m d"]]]:
-        """Name and output of each layer with a weight matrix, one vector for each example."""
-        for name in self.names:
-            yield name, self.read(name)
+        """Name and output of each layer with a weight matrix, one vector for each example.
+
+        Layers whose outputs fit into the budget together are computed together. A layer that the
+        model never calls is passed over.
+        """
+        for names in self._together():
+            found = self._read(names)
+            for name in names:
+                yield name, found.pop(name)
 
     def read(self, name: str) -> Float[Tensor, "m d"]:
         """The output of one layer, flattened; rows as in `rows`."""
-        pieces = []
-        with evaluating(self.model), captured(self.model, outputs_of=(name,)) as caught:
-            for rows in self.rows.split(256):
-                batch = self.split.take(rows).inputs
-                self.model(batch.to(next(self.model.parameters()).device))
-                pieces.append(flat(caught[name]))
-        return torch.cat(pieces)
+        return self._read([name])[name]
+
+    def _read(self, names: list[str]) -> dict[str, Tensor]:
+        pieces: dict[str, list[Tensor]] = {name: [] for name in names}
+        for rows in self.rows.split(BATCH):
+            for name, values in self._pass(rows, names).items():
+                pieces[name].append(values)
+        return {name: torch.cat(values) for name, values in pieces.items()}
+
+    def _pass(self, rows: Int[Tensor, " b"], names: Sequence[str]) -> dict[str, Tensor]:
+        with evaluating(self.model), captured(self.model, outputs_of=names) as caught:
+            self.model(self.split.take(rows).inputs.to(device_of(self.model)))
+        return {name: flat(caught[name]) for name in names if name in caught}
+
+    def _together(self) -> Iterator[list[str]]:
+        """Names in their order, in groups that take at most a share of the memory budget."""
+        names: list[str] = []
+        most, taken = self.split.memory // MEMORY_SHARE, 0
+        for name, values in self._pass(self.rows[:1], self.names).items():
+            size = values.nbytes * len(self.rows)
+            if names and taken + size > most:
+                yield names
+                names, taken = [], 0
+            names.append(name)
+            taken += size
+        if names:
+            yield names
 
 
 # ------------------------------------------------------------------------------- the vocabulary

@@ -110,7 +110,7 @@ class Measure:
     @property
     def question(self) -> str:
         """The folder that it lies in."""
-        return self.function.__module__.split(".")[-2]
+        return self.function.__module__.rpartition(".")[0].rpartition(".")[2]
 
     @property
     def inner(self) -> Callable[..., Any] | None:

@@ -61,7 +61,7 @@ def captured(
             value = value[0]
         if not isinstance(value, Tensor):
             raise InputError(f"expected a layer to pass a tensor, got {type(value).__name__}")
-        return value.detach()
+        return value.detach().clone()  # the next layer may work in place
 
     with ExitStack() as hooks:
         if inputs_of is not None:
@@ -129,7 +129,7 @@ def outputs(
                 f"expected one output for each of {len(batch)} examples, "
                 f"got a tensor of shape {tuple(out.shape)}"
             )
-        finite = out.detach().isfinite().flatten(1).all(dim=1)
+        finite = out.detach().isfinite().reshape(len(out), -1).all(dim=1)
         if not bool(finite.all()):
             bad = (~finite).nonzero().flatten() + start
             rows = ", ".join(str(row) for row in bad[:5].tolist())

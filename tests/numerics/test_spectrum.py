@@ -23,9 +23,7 @@ def skewed(m, d, generator):
 
 def sample_moments(rows):
     gram = centered_gram(rows)
-    return moments(
-        len(rows), gram.trace(), gram.square().sum(), gram.diagonal().square().sum()
-    )
+    return moments(len(rows), gram.trace(), gram.square().sum(), gram.diagonal().square().sum())
 
 
 def test_the_gram_matrix_is_that_of_the_centered_rows(generator):

@@ -102,7 +102,9 @@ def test_names_of_the_split_find_arrays(tmp_path, arrays):
     assert test.targets.tolist() == arrays["y"][5:].tolist()
     given = load_split(path, inputs="X_test", targets="test_labels")
     assert torch.equal(given.inputs, test.inputs)
-    with pytest.raises(InputError, match=r"expected inputs under a usual name.*'x_train', 'y_train'"):
+    with pytest.raises(
+        InputError, match=r"expected inputs under a usual name.*'x_train', 'y_train'"
+    ):
         load_split(path, name="shift")
 
 
@@ -220,6 +222,7 @@ def test_archives_without_arrays_are_refused(tmp_path):
         load_split(tmp_path / "b.npz")
 
 
+@pytest.mark.data
 def test_mnist(data_folder):
     split = load_split(data_folder / "mnist.npz", name="test")
     assert isinstance(split.table, PixelTable)

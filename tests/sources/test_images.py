@@ -45,7 +45,9 @@ def test_every_pixel_goes_to_its_place():
     raw = table(4, 5, 6, 3)
     served = PixelTable(raw).read(0, 4)
     for n, c, h, w in [(0, 0, 0, 0), (1, 2, 3, 4), (3, 1, 4, 5)]:
-        assert served[n, c, h, w].item() == np.float32(raw.values[n, h, w, c].item()) / np.float32(255)
+        assert served[n, c, h, w].item() == np.float32(raw.values[n, h, w, c].item()) / np.float32(
+            255
+        )
     gray = table(4, 5, 6)
     assert torch.equal(PixelTable(gray).read(0, 4)[:, 0] * 255, gray.values.float())
 
@@ -71,7 +73,7 @@ def test_memory_holds_bytes_and_the_budget_counts_floats():
 def test_only_bytes_are_pixels():
     floats = TensorTable(torch.rand(3, 8, 8, 3))
     assert as_inputs(floats) is floats
-    with pytest.raises(ValueError, match="expected rows of uint8, got torch.float32"):
+    with pytest.raises(ValueError, match=r"expected rows of uint8, got torch.float32"):
         PixelTable(floats)
 
 
@@ -82,7 +84,7 @@ def test_tokens_are_never_pixels():
     assert served.read(1, 2).tolist() == table(3, 8).values[1:2].tolist()
     whole = TensorTable(torch.ones(2, 3, dtype=torch.int64))
     assert as_inputs(whole, "tokens") is whole
-    with pytest.raises(InputError, match="expected whole numbers as tokens, got torch.float32"):
+    with pytest.raises(InputError, match=r"expected whole numbers as tokens, got torch.float32"):
         as_inputs(TensorTable(torch.rand(2, 3)), "tokens")
 
 

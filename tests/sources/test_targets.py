@@ -61,13 +61,15 @@ def test_numbers_go_by_the_names_that_the_file_gives_them():
     assert targets.tolist() == [1, 0]
     assert names == ("dog", "cat")
     assert as_targets([0, 1], file_names=("cat", "dog"))[1] == ("cat", "dog")
-    with pytest.raises(InputError, match="a class below 2, as many as the file names, got 2 at row 0"):
+    with pytest.raises(
+        InputError, match="a class below 2, as many as the file names, got 2 at row 0"
+    ):
         as_targets([2, 1], file_names=("cat", "dog"), class_names=("dog", "cat"))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused_by_row(bad):
-    with pytest.raises(InputError, match="finite numbers, got .* at row 2"):
+    with pytest.raises(InputError, match=r"finite numbers, got .* at row 2"):
         as_targets(np.array([0.5, 1.5, bad]))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from offmap.attempt import InputError
 from offmap.catalog import measures
+from offmap.codec import decode, encode
 from offmap.engine.seeds import derive, sample
 from offmap.inputs import (
     LAYER_EXAMPLES,
@@ -252,12 +253,9 @@ def perform(task: Task, context: Context, results: Results) -> dict[str, Tensor]
         function = unit.inner
         assert function is not None
     run = context.run
+    values = {word: _give(word, task, context, results) for word in positional(function)}
     if task.kind == "per_example":
-        shard = run.splits[task.split].window(task.start, task.stop)
-        values = {word: _give(word, task, context, results) for word in positional(function)}
-        values["split"] = shard
-    else:
-        values = {word: _give(word, task, context, results) for word in positional(function)}
+        values["split"] = run.splits[task.split].window(task.start, task.stop)
     settings: dict[str, object] = {
         name: value for name, value in task.settings if name in keyword_defaults(function)
     }
@@ -265,8 +263,28 @@ def perform(task: Task, context: Context, results: Results) -> dict[str, Tensor]
         settings["generator"] = derive(
             context.seed, task.unit, task.split, task.kind, task.index, task.start
         )
-    answer: Any = function(*values.values(), **settings)
-    return answer if task.kind == "reading" else {"rows": answer}
+    return _checked(function(*values.values(), **settings), task)
+
+
+def _checked(answer: Any, task: Task) -> dict[str, Tensor] | Reading:
+    """What a measure gave, if it can be kept: an error here is one measure's, not the audit's.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if task.kind == "reading":
+        if not isinstance(answer, Reading):
+            raise TypeError(f"expected {task.unit} to return a Reading, got {type(answer)}")
+        decode(encode(answer))  # refuses what no report can hold
+        return answer
+    rows = task.stop - task.start if task.kind == "per_example" else None
+    shape = tuple(answer.shape) if isinstance(answer, Tensor) else ()
+    if not shape or rows not in (None, shape[0]):
+        raise TypeError(
+            f"expected {task.kind} of {task.unit} to return a tensor [{rows or 'c'}, ...], "
+            f"got {shape or type(answer)}"
+        )
+    return {"rows": answer.detach()}
 
 
 def _pass(task: Task, run: TrainingRun) -> dict[str, Tensor]:
@@ -278,7 +296,7 @@ def _pass(task: Task, run: TrainingRun) -> dict[str, Tensor]:
         for batch, out in outputs(run.model, shard, first_row=task.start):
             kept = _answers(run, batch, out) if "answers" in task.wants else {}
             if layer is not None:
-                kept["features"] = flat(caught[layer]).clone()
+                kept["features"] = flat(caught[layer])
             for name, value in kept.items():
                 pieces.setdefault(name, []).append(value.detach().cpu())
     return {name: torch.cat(values) for name, values in pieces.items()}

@@ -109,13 +109,13 @@ def _read(path: Path, allow_pickle: bool) -> Any:
             f"{path}: expected weights, got {kind.value}, which is a whole model: "
             "give it as the model, or save its state_dict()"
         )
-    safe = attempt(lambda: torch.load(path, weights_only=True, map_location="cpu"))
+    safe = attempt(lambda: _load(path, weights_only=True))
     if not isinstance(safe, Failure):
         return safe
     if not isinstance(safe.error, pickle.UnpicklingError):
         raise InputError(f"{path} cannot be read: {safe.summary}") from safe.error
     if allow_pickle:
-        return readable(lambda: torch.load(path, weights_only=False, map_location="cpu"), str(path))
+        return readable(lambda: _load(path, weights_only=False), str(path))
     asked = re.search(r"GLOBAL (\S+)", safe.summary)
     raise InputError(
         f"{path}: expected plain weights, got a pickle"
@@ -123,6 +123,11 @@ def _read(path: Path, allow_pickle: bool) -> Any:
         + ", which can run code when it is read: save the state_dict() as safetensors, "
         "or pass --allow-pickle (allow_pickle=True) if you trust the file"
     ) from safe.error
+
+
+def _load(path: Path, *, weights_only: bool) -> Any:
+    with path.open("rb") as file:  # given a path, torch goes by the name of the file
+        return torch.load(file, weights_only=weights_only, map_location="cpu")
 
 
 def _state(value: Any, path: Path) -> dict[str, Tensor]:

@@ -5,9 +5,8 @@ to a row x is |q|^2 + |x|^2 - 2 q.x: one matrix product, which cancels badly. So
 excludes: a row is dropped when its score, less a rigorous bound on the score's rounding error,
 lies above an upper bound on the k-th smallest distance. What survives, little more than k rows per
 query, is ranked by distances summed in float64 from differences of the values as they were given.
-Where float32 scores leave too many rows, the queries in question are scored again in float64. Cost
-then grows with the number of distinct rows that tie with the k-th neighbor, to about 1e-13 of the
-squared radius of the data.
+Queries that float32 scores leave with too many rows are scored again in float64. Cost then grows
+with the number of distinct rows within about 1e-13 squared radii of the data of a tie at k.
 
 The error bound. Let c be the center, a = |q - c|, b >= |x - c|, u the unit roundoff. A sum of n
 products, in any order, errs by at most gamma_n a b, where gamma_n = n u / (1 - n u). Columns are
@@ -19,6 +18,7 @@ Adding 64 to n pays for these few, and some smallest normal numbers pay for unde
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -45,15 +45,10 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbors:
-    """The k nearest rows of each query, nearest first; equal distances in order of index.
+    """The k nearest rows of each query, nearest first; equal distances in order of index."""
 
-    Attributes:
-        distance: Euclidean distances, ascending.
-        index: the bank rows at these distances.
-    """
-
-    distance: Float64[Tensor, "m k"]
-    index: Int64[Tensor, "m k"]
+    distance: Float64[Tensor, "m k"]  # Euclidean, in the unit of the data
+    index: Int64[Tensor, "m k"]  # rows of the bank
 
 
 @torch.no_grad()
@@ -72,9 +67,8 @@ def search(
 
     Args:
         queries: the points to look up, of shape [m, ...].
-        bank: the rows to look among, of shape [n, ...]: a tensor, or anything with `__len__` and
-            `read(start, stop)`. It is read in order, once for every `memory / (1024 (k + 1))`
-            queries: for every 47,000 by default.
+        bank: the rows to look among, of shape [n, ...]: a tensor, or `Blocks`. It is read in order,
+            once for every `memory / (1024 (k + 1))` queries: for every 47,000 by default.
         k: the number of neighbors; at most n, or n - 1 if a row is excluded.
         exclude: a bank row for each query that is not reported, such as the query itself; -1: none.
         memory: bytes that the search may hold beside its arguments and its result.
@@ -86,13 +80,15 @@ def search(
         ValueError: if k, exclude or memory is out of range, the rows differ in size, or a value is
             not finite: the message names the first row that holds one.
     """
-    size, device = len(queries), queries.device
-    exclude = _checked(exclude, size, len(bank)).to(device)
-    available = len(bank) - int(bool((exclude >= 0).any()))
-    if not 1 <= k <= available:
-        raise ValueError(
-            f"expected 1 <= k <= {available} (the rows available), got {k}; lower k or add rows"
-        )
+    size, count, device = len(queries), len(bank), queries.device
+    exclude = torch.tensor(-1).expand(size) if exclude is None else exclude.long()
+    wrong = exclude[(exclude < -1) | (exclude >= count)]
+    if len(wrong) or exclude.shape != (size,):
+        got = wrong.tolist()[:1] or tuple(exclude.shape)
+        raise ValueError(f"expected {size} rows to exclude, from -1 to {count - 1}, got {got}")
+    count -= int((exclude >= 0).any())
+    if not 1 <= k <= count:
+        raise ValueError(f"expected k <= {count} and k >= 1, got {k}; lower k or add rows")
     plan = _plan(queries, bank[:1] if isinstance(bank, Tensor) else bank.read(0, 1), k, memory)
     distance = torch.full((size, k), torch.inf, dtype=torch.float64, device=device)
     index = torch.full((size, k), -1, device=device)
@@ -105,9 +101,8 @@ def search(
                     rows = queries[part].detach().reshape(-1, plan.dimension)
                     center = _center(block, device, plan)
                     square = _squares(rows, first, "queries", center, torch.float64, plan)
-                    ranked = (exclude[part], distance[part], index[part], distance[part].clone())
-                    scores = torch.empty(8 * plan.side**2, dtype=torch.uint8, device=device)
-                    panel = _Panel(plan, rows, center, square, *ranked, scores)
+                    state = (exclude[part].to(device), distance[part], index[part])
+                    panel = _Panel(plan, rows, center, square, *state, distance[part].clone())
                 _search_block(panel, block, offset)
     return Neighbors(distance, index)
 
@@ -152,9 +147,8 @@ class _Panel:
     distance: Float64[Tensor, "p k"]  # with index: the neighbors ranked so far, part of the result
     index: Int64[Tensor, "p k"]
     upper: Float64[Tensor, "p k"]  # upper bounds on the k smallest squared distances
-    scores: Tensor  # bytes that each tile of scores takes in turn: fresh pages would cost 4 %
+    # Query, row and lower bound on the squared distance of what is yet to be ranked:
     pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
-    # pending: query, row and lower bound on the squared distance of what is yet to be ranked
 
     def limit(self, which: slice | Tensor) -> Float64[Tensor, " w"]:
         """Upper bounds on the k-th smallest squared distance."""
@@ -172,32 +166,16 @@ class _Tile:
     reach: float  # max |x - c|
 
 
-def _checked(exclude: Tensor | None, size: int, count: int) -> Int64[Tensor, " m"]:
-    if exclude is None:
-        return torch.full((1,), -1).expand(size)
-    if exclude.shape != (size,):
-        raise ValueError(f"expected one row to exclude per query ({size}), got {len(exclude)}")
-    wrong = exclude[(exclude < -1) | (exclude >= count)]
-    if len(wrong):
-        raise ValueError(f"expected exclude from -1 (none) to {count - 1}, got {int(wrong[0])}")
-    return exclude.long()
-
-
 def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
     dimension, other = math.prod(queries.shape[1:]), math.prod(row.shape[1:])
     if dimension != other or not dimension:
-        raise ValueError(
-            f"expected queries and bank rows of one size >= 1, got {dimension} and {other} values"
-        )
+        raise ValueError(f"expected queries and bank rows of one size, got {dimension} and {other}")
     dtypes = (queries.dtype, row.dtype)
     if any(dtype.is_complex for dtype in dtypes):
         raise ValueError(f"expected real values, got {dtypes}; use torch.view_as_real")
     needed = max(512 * dimension, 1024 * (k + 1), 2**16)
     if memory < needed:
-        raise ValueError(
-            f"expected memory >= {needed} bytes for k = {k} and rows of {dimension} values, "
-            f"got {memory}"
-        )
+        raise ValueError(f"expected memory >= {needed} for k={k}, d={dimension}, got {memory}")
     narrow = all(dtype.itemsize <= (4 if dtype.is_floating_point else 2) for dtype in dtypes)
     copied = 0 if queries.is_contiguous() else queries.dtype.itemsize * dimension
     side = min(2048, math.isqrt(memory // 128) // 16 * 16)
@@ -217,21 +195,17 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
 
 def _full_float32() -> bool:
     """Whether float32 products are just that: the error bound knows nothing of TF32 or bfloat16."""
-    places = [torch.backends]
-    for backend in (torch.backends.cuda, torch.backends.mkldnn):
-        places += [backend, getattr(backend, "matmul", None)]
+    places = [torch.backends, torch.backends.cuda, torch.backends.mkldnn]
+    places += [getattr(place, name, None) for place in places[1:] for name in ("matmul", "conv")]
     chosen = {getattr(place, "fp32_precision", None) for place in places}
     if chosen == {None}:  # torch before 2.9
-        return torch.get_float32_matmul_precision() == "highest"
-    return chosen <= {None, "none", "ieee"}
+        chosen = {torch.get_float32_matmul_precision()}
+    reduced = any("DEFAULT_FPMATH_MODE" in name for name in os.environ)  # read by oneDNN
+    return not reduced and chosen <= {None, "none", "ieee", "highest"}
 
 
+# First row and rows [r, d] of each block of the bank; a tensor is one block if that needs no copy.
 def _blocks(bank: Tensor | Blocks, plan: _Plan) -> Iterator[tuple[int, Tensor]]:
-    """First row and rows [r, d] of each block of the bank; a tensor is one if that needs no copy.
-
-    Raises:
-        ValueError: if a block is not what was asked for.
-    """
     whole = isinstance(bank, Tensor) and bank.is_contiguous()
     step = len(bank) if whole else plan.read
     for start in range(0, len(bank), step):
@@ -253,33 +227,27 @@ def _slices(count: int, step: int) -> list[slice]:
 
 def _center(block: Tensor, device: torch.device, plan: _Plan) -> Float64[Tensor, " d"]:
     """About the mean. Any point is correct; one amid the data makes the error bound small."""
-    sample = block[:: -(-len(block) // plan.side)]
-    parts = plan.columns(torch.float64)
-    means = [sample[:, part].to(device, torch.float64).mean(0) for part in parts]
-    return torch.cat(means).nan_to_num(0, 0, 0).to(plan.dtype).double()
+    mean = block[:: -(-len(block) // plan.ranked)].to(device, torch.float64).mean(0)
+    return mean.nan_to_num(0, 0, 0).to(plan.dtype).double()
 
 
 def _centered(rows: Tensor, center: Tensor, dtype: torch.dtype) -> Tensor:
     return rows.to(center.device, dtype) - center.to(dtype)
 
 
+# |x - c|^2 of each row, summed in `dtype`: infinite where that overflows.
 def _squares(
     rows: Tensor, first: int, name: str, center: Tensor, dtype: torch.dtype, plan: _Plan
 ) -> Float64[Tensor, " r"]:
-    """|x - c|^2 of each row, summed in `dtype`; it may overflow.
-
-    Raises:
-        ValueError: if a value is not finite.
-    """
     square = torch.zeros(len(rows), dtype=torch.float64, device=center.device)
     for tile, columns in itertools.product(_slices(len(rows), plan.side), plan.columns(dtype)):
         square[tile] += _centered(rows[tile, columns], center[columns], dtype).square_().sum(1)
-    for row in (~square.isfinite()).nonzero().flatten().tolist():
-        wrong = rows[row][~rows[row].isfinite()]
-        if len(wrong):
-            raise ValueError(
-                f"expected finite values, got {wrong[0].item()} in row {first + row} of the {name}"
-            )
+    doubtful = ~(square < torch.finfo(torch.float64).max / 16)
+    for row in doubtful.nonzero().flatten().tolist():
+        value = rows[row][rows[row].abs().nan_to_num(torch.inf).argmax()]
+        if dtype == torch.float64 or not value.isfinite():
+            where = f"row {first + row} of the {name}"
+            raise ValueError(f"expected finite values, squares too, got {value} in {where}")
     return square
 
 
@@ -297,9 +265,13 @@ def _surplus(rows: Tensor, square: Tensor, plan: _Plan) -> Int64[Tensor, " s"]:
 
     Collapsed features and one-hot codes repeat rows by the thousand, all of them exact ties.
     """
-    square, order = square.sort(stable=True)
+    if (square.sort().values.diff() == 0).sum() <= plan.k:
+        return torch.empty_like(square[:0], dtype=torch.int64)
+    weights = torch.arange(1, plan.dimension + 1).sqrt().double()
+    key = _squares(rows, 0, "bank", weights.to(square.device), torch.float64, plan)
+    key, order = key.sort(stable=True)
     repeats = torch.zeros_like(order, dtype=torch.bool)
-    for place in ((square[1:] == square[:-1]).nonzero().flatten() + 1).split(plan.ranked):
+    for place in ((key[1:] == key[:-1]).nonzero().flatten() + 1).split(plan.ranked):
         these, before = order[place].to(rows.device), order[place - 1].to(rows.device)
         repeats[place] = (rows[these] == rows[before]).all(1).to(order.device)
     place = torch.arange(len(order), device=order.device)
@@ -307,23 +279,14 @@ def _surplus(rows: Tensor, square: Tensor, plan: _Plan) -> Int64[Tensor, " s"]:
 
 
 def _search_block(panel: _Panel, block: Tensor, offset: int) -> None:
-    """Takes the rows of a block into account; afterwards no pair is pending.
-
-    Raises:
-        ValueError: if squared distances overflow.
-    """
+    """Takes the rows of a block into account; afterwards no pair is pending."""
     plan, near = panel.plan, math.sqrt(panel.square.amax())
     for rows in _slices(len(block), plan.side):
         tile = _tile(block, offset, rows, panel.center, plan.dtype, plan)
         retry = torch.arange(len(panel.rows), device=panel.rows.device)
-        if near + tile.reach < math.sqrt(torch.finfo(plan.dtype).max) / 4:
+        if near + tile.reach < math.sqrt(torch.finfo(plan.dtype).max / 2):
             queries = _slices(len(panel.rows), plan.side)
             retry = torch.cat([_scan(panel, which, tile) for which in queries])
-        elif plan.dtype == torch.float64:
-            raise ValueError(
-                "expected values with squared distances in the range of float64, got rows "
-                f"{max(near, tile.reach):.3g} from the mean; rescale queries and bank"
-            )
         if len(retry):
             tile = _tile(block, offset, rows, panel.center, torch.float64, plan)
             for which in retry.split(plan.side):
@@ -333,17 +296,32 @@ def _search_block(panel: _Panel, block: Tensor, offset: int) -> None:
 
 def _scores(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Tensor:
     """|x - c|^2 - 2 (q - c).(x - c), and inf for what is not to be reported."""
-    dtype, total = tile.square.dtype, tile.square
-    shape = (len(panel.square[which]), len(total))
-    scores = panel.scores.view(dtype)[: math.prod(shape)].view(shape)
+    scores, dtype = tile.square, tile.square.dtype
     for columns in panel.plan.columns(dtype):
         queries = _centered(panel.rows[:, columns][which], panel.center[columns], dtype)
         rows = _centered(tile.block[tile.rows, columns], panel.center[columns], dtype)
-        total = torch.addmm(total, queries, rows.T, alpha=-2, out=scores)
+        scores = _add_product(scores, queries.mul_(-2), rows)
     column = panel.exclude[which] - (tile.offset + tile.rows.start)
     query = ((column >= 0) & (column < scores.shape[1])).nonzero().flatten()
     scores[query, column[query]] = torch.inf
     return scores
+
+
+def _add_product(total: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
+    """Adds queries @ rows.T to the total.
+
+    By oneDNN where it may be: MKL runs at half the speed on AMD processors. PyTorch hands oneDNN
+    float32 only as convolutions, and to a single thread only with 16 images or more.
+    """
+    onednn = torch.backends.mkldnn.is_available() and rows.device.type == "cpu"
+    if not onednn or rows.dtype != torch.float32:
+        return torch.addmm(total, queries, rows.T)
+    images = 16 if len(queries) % 16 == 0 else len(queries)
+    pixels = queries.view(images, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)
+    bias = total if total.dim() == 1 else None
+    product = torch.conv2d(pixels, rows[:, None, None].permute(0, 3, 1, 2), bias)
+    product = product.permute(0, 2, 3, 1).reshape(len(queries), len(rows))
+    return product if bias is not None else product.add_(total)
 
 
 def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " retry"]:
@@ -361,8 +339,8 @@ def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " 
     lowest = groups.amin(1)
     nearest = lowest.topk(min(k, lowest.shape[1]), largest=False).values.double()
     upper = torch.cat((panel.upper[which], nearest + (square + slack)[:, None]), 1)
-    panel.upper[which] = upper.topk(k, largest=False).values
-    limit = panel.limit(which)
+    upper = upper.topk(k, largest=False).values
+    limit = torch.minimum(upper[:, -1], panel.limit(which))
     cut = (limit - square + slack).to(dtype)
     cut = torch.nextafter(cut, torch.full_like(cut, torch.inf))
     cut[limit <= 0] = -torch.inf  # k earlier rows are at distance 0
@@ -370,6 +348,7 @@ def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " 
     counts = hits.sum(1)
     retry = (counts > max(2 * k, hits.shape[1] // 4)) & (dtype != torch.float64)
     hits &= ~retry[:, None]
+    panel.upper[which] = torch.where(retry[:, None], panel.upper[which], upper)
     ids = torch.arange(len(panel.rows), device=hits.device)[which]
     widest = max(1, int(counts.where(~retry, 0).amax())) * fold
     for part in _slices(len(hits), max(1, panel.plan.pairs // widest)):
@@ -380,9 +359,7 @@ def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " 
     return ids[retry]
 
 
-def _open(
-    groups: Tensor, hits: Tensor, cut: Tensor, base: Tensor
-) -> tuple[Int64[Tensor, " s"], Int64[Tensor, " s"], Float64[Tensor, " s"]]:
+def _open(groups: Tensor, hits: Tensor, cut: Tensor, base: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Query, column and lower bound on the squared distance of scores below the cut."""
     query, group = hits.nonzero(as_tuple=True)
     scores = groups[query, :, group]

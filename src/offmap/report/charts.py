@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from offmap.figures import Bars, Curve, Figure, Gallery, Histogram, Matrix, Scatter
+from offmap.report import words
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4], [1, 3])
@@ -84,8 +85,9 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
     usable = [not figure.log_x or (value or 0) > 0 for value in table["x"]]
     table = {key: [v for v, use in zip(c, usable, strict=True) if use] for key, c in table.items()}
 
-    horizontal = alt.X("x:Q", title=figure.x_label, scale=_scale(figure.log_x))
-    vertical = alt.Y("y:Q", title=figure.y_label, scale=_scale(figure.log_y))
+    grid_x, grid_y = (alt.Axis(grid=not log) for log in (figure.log_x, figure.log_y))
+    horizontal = alt.X("x:Q", title=figure.x_label, scale=_scale(figure.log_x), axis=grid_x)
+    vertical = alt.Y("y:Q", title=figure.y_label, scale=_scale(figure.log_y), axis=grid_y)
     color, dash = _color(names), _dash(names)
     near = alt.selection_point(
         name="near", on="pointerover", nearest=True, empty=False, clear="pointerout"
@@ -104,7 +106,7 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
         ).add_params(near),
     ]  # fmt: skip
     if figure.low and figure.high:
-        lower = alt.Y("l:Q", title=figure.y_label, scale=_scale(figure.log_y))
+        lower = alt.Y("l:Q", title=figure.y_label, scale=_scale(figure.log_y), axis=grid_y)
         band = alt.Chart().mark_area(opacity=0.16)
         layers.insert(0, band.encode(x=horizontal, y=lower, y2="h:Q", color=color))
     left_out = _left_out(len(kept), len(figure.x), "points") or _left_out(
@@ -186,8 +188,9 @@ def _bars(figure: Bars, detail: Detail) -> Chart:
             x=alt.X("l:Q", title=figure.y_label), x2="h:Q"
         ),
         base.mark_point(filled=True, size=60, opacity=1, color=COLORS[0]).encode(x=place),
-    ).properties(height=alt.Step(22))
-    return _made(layers, table, _left_out(len(names), len(figure.values), "rows"), height=False)
+    )
+    left_out = _left_out(len(names), len(figure.values), "rows")
+    return _made(layers, table, left_out, height=24 * len(names) + 6)
 
 
 def _matrix(figure: Matrix, detail: Detail) -> Chart:
@@ -225,9 +228,9 @@ def _matrix(figure: Matrix, detail: Detail) -> Chart:
         layers.append(
             base.mark_text(fontSize=11).encode(text=alt.Text("y:Q", format=".2~g"), color=ink)
         )
-    made = alt.layer(*layers).properties(height=alt.Step(24 if len(rows) <= 12 else 16))
-    total = len(figure.rows) * len(figure.columns)
-    return _made(made, table, _left_out(len(table["y"]), total, "cells"), height=False)
+    left_out = _left_out(len(table["y"]), len(figure.rows) * len(figure.columns), "cells")
+    height = (26 if len(rows) <= 12 else 16) * len(rows)
+    return _made(alt.layer(*layers), table, left_out, height=height)
 
 
 # ---------------------------------------------------------------------------------- the pieces
@@ -238,13 +241,27 @@ def _made(
     table: dict[str, list[Any]],
     left_out: str,
     *,
-    height: bool = True,
+    height: int = HEIGHT,
 ) -> Chart:
-    sized = drawing.properties(width="container", data=alt.NamedData("table"))
-    spec = (sized.properties(height=HEIGHT) if height else sized).to_dict()
+    sized = drawing.properties(
+        width="container",
+        height=height,
+        data=alt.NamedData("table"),
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+    )
+    spec = sized.to_dict()
     for key in ("$schema", "config"):  # once for the page, not once for each chart
         spec.pop(key, None)
-    return Chart(spec, table, left_out)
+    return Chart(_printable(spec), _printable(table), left_out)
+
+
+def _printable(value: Any) -> Any:
+    """Plain data with its strings free of control characters, which end an SVG parser."""
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return words.printable(value) if isinstance(value, str) else value
 
 
 def spread(length: int, most: int) -> Tensor:
@@ -299,7 +316,9 @@ def _legend(names: Sequence[str]) -> alt.Legend | None:
     """No legend for a single series."""
     if len(names) < 2:
         return None
-    return alt.Legend(title=None, orient="top", columns=3, labelLimit=120, symbolStrokeWidth=2)
+    return alt.Legend(
+        title=None, orient="top", columns=3, labelLimit=120, symbolStrokeWidth=2, symbolOpacity=1
+    )
 
 
 def _color(names: Sequence[str]) -> alt.Color:

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
-from rich.text import Text
 from scipy import special
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from offmap.measure import Card
 from offmap.reading import Entry, Reading
 from offmap.report import words
 from offmap.report.report import Report
+from offmap.report.terminal import said
 
 State = Literal["better", "worse", "changed", "no change beyond noise", "not comparable"]
 
@@ -294,20 +294,20 @@ def render(comparison: Comparison) -> RenderableType:
             found = change.difference
             shown = change.why if found is None else words.estimated(found, change.percent)
             table.add_row(
-                Text(f"{MARKS.get(state, '?')} {state}", color),
-                Text(change.measure),
-                Text(change.split),
+                said(f"{MARKS.get(state, '?')} {state}", color),
+                said(change.measure),
+                said(change.split),
                 words.value(change.before, change.percent),
                 words.value(change.after, change.percent),
-                Text(shown + (" paired" if change.paired else "")),
+                said(shown + (" paired" if change.paired else "")),
             )
     counts = ", ".join(f"{len(comparison.having(state))} {state}" for state in order)
     lines: list[RenderableType] = [
-        Text(f"{comparison.before} -> {comparison.after}: {counts}", "bold"),
-        Text("Intervals are at 95 %; what is called a change is corrected by Holm.", "dim"),
+        said(f"{comparison.before} -> {comparison.after}: {counts}", "bold"),
+        said("Intervals are at 95 %; what is called a change is corrected by Holm.", "dim"),
         table,
     ]
     for lost in comparison.only_in_one:
         place = words.address(lost.measure, lost.split)
-        lines.append(Text(f"only {lost.present}: {place} {lost.reason}".rstrip()))
+        lines.append(said(f"only {lost.present}: {place} {lost.reason}".rstrip()))
     return Group(*lines)

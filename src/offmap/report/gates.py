@@ -29,7 +29,7 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 WRITTEN = re.compile(
-    r"\s*(?P<measure>\w+)\s*(?:\.(?P<part>[^@<>=]+))?(?:@(?P<split>[^<>=]+))?"
+    r"\s*(?P<measure>\w+)\s*(?:\.(?P<part>[^@<>=]+))?(?:@\s*(?P<split>[^<>=\s][^<>=]*))?"
     r"(?P<sign><=|>=|<|>)(?P<number>[^<>=]+)"
 )
 EXAMPLE = "calibration_error > 0.05, accuracy_under_shift@fog < -0.1 or measure.part@split >= 1"

@@ -30,7 +30,7 @@ class Line:
         measure: Its name.
         good: The value that it must reach to hold.
         bad: The value beyond which it does not.
-        says: What is compared, as the subject of a sentence.
+        says: What is compared, as the subject of a sentence; `{split}` is where.
         part: Name of the part that is read; the headline where empty.
         on: Which readings count: on test, on the shifts, or on any split; the worst decides.
         tasks: The tasks whose numbers have the scale of the line; all where empty.
@@ -94,18 +94,18 @@ LINES: dict[str, tuple[Line, ...]] = {
         Line("seed_spread", 0.01, 0.03, "Spread of the test error over seeds", tasks=SHARES),
     ),
     "weak_generalization": (
-        Line("generalization_gap", 0.03, 0.1, "Error less train's", on="test", tasks=SHARES),
+        Line("generalization_gap", 0.03, 0.1, "Error on {split} minus error on train", on="test", tasks=SHARES),
         Line(
-            "generalization_gap", 1.5, 4.0, "Error as a multiple of that on train",
+            "generalization_gap", 1.5, 4.0, "Error on {split} over error on train",
             part="error here / error on train", on="test", tasks=REALS,
         ),
         Line("calibration_error", 0.05, 0.15, "Distance of confidence from accuracy", on="test"),
         Line("noise_sensitivity", 0.1, 0.3, "Accuracy lost to noise", on="test"),
     ),
     "strong_generalization": (
-        Line("accuracy_under_shift", 0.05, 0.2, "Error less test's", on="shifts", tasks=SHARES),
+        Line("accuracy_under_shift", 0.05, 0.2, "Error on {split} minus error on test", on="shifts", tasks=SHARES),
         Line(
-            "accuracy_under_shift", 1.5, 4.0, "Error as a multiple of that on test",
+            "accuracy_under_shift", 1.5, 4.0, "Error on {split} over error on test",
             part="error here / error on test", on="shifts", tasks=REALS,
         ),
         Line("worst_group_error", 0.1, 0.3, "Error in the worst group"),
@@ -115,7 +115,7 @@ LINES: dict[str, tuple[Line, ...]] = {
         Line("input_jacobian", 0.5, 1.0, "Slope over that away from the data", relative=True),
     ),
     "geometry": (
-        Line("contamination", 0.001, 0.01, "Share of examples that train has already", on="test"),
+        Line("contamination", 0.001, 0.01, "Share of {split} that train contains", on="test"),
         Line("train_neighbor_distance", 0.1, 0.5, "Share of inputs that lie far out"),
         Line("train_feature_distance", 0.1, 0.5, "Share of examples with features far out"),
     ),
@@ -149,6 +149,8 @@ class Check:
     @property
     def subject(self) -> str:
         """What was compared, and where."""
+        if "{split}" in self.line.says:
+            return self.line.says.replace("{split}", self.split)
         return f"{self.line.says} on {self.split}" if self.split else self.line.says
 
     @property

@@ -30,9 +30,9 @@ def html(report: Report) -> str:
     text = ""
     for detail, parts in DETAILS:
         text = _page(report, detail, parts)
-        if len(text.encode()) < LIMIT:
+        if len(text.encode("utf-8", "replace")) < LIMIT:
             break
-    return text
+    return text.encode("utf-8", "replace").decode()  # a stray surrogate cannot be written
 
 
 def notebook(report: Report) -> str:

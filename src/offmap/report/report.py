@@ -1,11 +1,14 @@
 """The report as data: entries, plan, provenance, and the cards of the measures. Draws nothing."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from offmap.measure import Card
 from offmap.plan import Plan
 from offmap.reading import Entry, Failed, Reading, Skipped
+from offmap.report.files import write_whole
 
 SCHEMA = 1  # of report.json; a change that old readers cannot read raises it
 
@@ -119,11 +122,16 @@ class Report:
 
     def show(self) -> None:
         """Show the report: the page in a notebook, the summary in a terminal."""
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython else None
+        if ipython and getattr(shell, "kernel", None) is not None:
+            ipython.display.display(self)
+            return
         from rich.console import Console  # noqa: PLC0415
 
         from offmap.report.terminal import render  # noqa: PLC0415 - it imports this file
 
-        ...
+        Console().print(render(self))
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""

@@ -24,6 +24,11 @@ STYLES = {
 STEPS = 5
 
 
+def said(text: str, style: str = "") -> Text:
+    """Text that is shown as it is: nothing in it is markup, or a code that a terminal obeys."""
+    return Text(words.printable(text), style)
+
+
 def render(report: Report, page: Path | None = None) -> RenderableType:
     """The summary for people.
 
@@ -31,17 +36,17 @@ def render(report: Report, page: Path | None = None) -> RenderableType:
         report: What the audit found.
         page: Where the HTML report is.
     """
-    blocks: list[RenderableType] = [Text(f"\n{report.provenance.name}", "bold"), *_verdicts(report)]
+    blocks: list[RenderableType] = [said(f"\n{report.provenance.name}", "bold"), *_verdicts(report)]
     blocks += ["", _readings(report)]
     steps = next_steps(report)[:STEPS]
     if steps:
-        blocks.append(Text("\nWhat to do next", "bold"))
+        blocks.append(said("\nWhat to do next", "bold"))
     for place, step in enumerate(steps, 1):
-        blocks.append(Text(f"{place}. {step.card.next_step}"))
-        blocks.append(Padding(Text(f"because {step.checks[0].sentence}", "dim"), (0, 0, 0, 3)))
+        blocks.append(said(f"{place}. {step.card.next_step}"))
+        blocks.append(Padding(said(f"because {step.checks[0].sentence}", "dim"), (0, 0, 0, 3)))
     blocks += _left_out(report)
     if page is not None:
-        blocks.append(Text(f"\nReport: {page}", "bold"))
+        blocks.append(said(f"\nReport: {page}", "bold"))
     return Group(*blocks)
 
 
@@ -51,14 +56,17 @@ def _verdicts(report: Report) -> Iterator[RenderableType]:
         yield Text.assemble("\n", (f"{icon} {verdict.state}", f"bold {style}"), f"  {verdict.asks}")
         for check in verdict.checks:
             icon, style = STYLES[check.state]
-            line = Text.assemble((icon, style), f" {check.sentence} ", (f"({check.rule})", "dim"))
+            line = said(f"{icon} {check.sentence} ") + said(f"({check.rule})", "dim")
+            line.stylize(style, 0, 1)
             yield Padding(line, (0, 0, 0, 2))
         for missing in verdict.missing:
-            yield Padding(Text(f"– {missing}", "dim"), (0, 0, 0, 2))
+            yield Padding(said(f"– {missing}", "dim"), (0, 0, 0, 2))
 
 
 def _readings(report: Report) -> Table:
-    table = Table("measure", "split", "value", "if nothing were there", "unit", box=None)
+    table = Table(box=None, pad_edge=False)
+    for name, width in (("measure", None), ("split", 16), ("value", None), ("null", None), ("unit", 24)):
+        table.add_column(name, max_width=width, no_wrap=width is None)
     for entry in report.entries:
         if entry.reading is not None:
             table.add_row(*_row(report, entry, entry.reading))
@@ -75,16 +83,16 @@ def _row(report: Report, entry: Entry, reading: Reading) -> list[Text]:
         "" if reading.null is None else words.value(reading.null, percent),
         card.unit if card else "",
     ]
-    return [Text(cell) for cell in cells]  # Text: a name is never read as markup
+    return [said(cell) for cell in cells]
 
 
 def _left_out(report: Report) -> Iterator[RenderableType]:
     for entry in report.failed:
         error = getattr(entry.outcome, "error", "")
         place = words.address(entry.measure, entry.split)
-        yield Text(f"\nfailed: {place}: {error}", "bold red")
+        yield said(f"\nfailed: {place}: {error}", "bold red")
     if report.skipped:
-        yield Text(f"\n{len(report.skipped)} readings were skipped; the report says why.", "dim")
+        yield said(f"\n{len(report.skipped)} readings were skipped; the report says why.", "dim")
 
 
 def summary(report: Report) -> dict[str, Any]:

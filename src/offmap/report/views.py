@@ -200,7 +200,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
     taken = sum(entry.reading is not None for entry in report.entries)
     counts = f"{taken} taken, {len(report.skipped)} skipped, {len(report.failed)} failed"
     return [
-        ("When", p.created.replace("T", " ")),
+        ("When", p.created.replace("T", " ").replace("+00:00", " UTC")),
         ("Readings", counts),
         ("Time", words.duration(p.seconds)),
         ("Peak memory", f"{words.size(p.peak_bytes)} of {words.size(p.memory)}"),
@@ -247,7 +247,7 @@ def plain(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, (list, tuple)):
-        return " × ".join(plain(item) for item in value)
+        return ", ".join(plain(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -42,14 +42,17 @@ def number(value: float, percent: bool = False, resolution: float = 0.0) -> str:
 
 def _digits(value: float, resolution: float) -> str:
     size, whole = abs(value), float(value).is_integer()
-    if size != 0 and (size < 1e-4 or size >= (1e12 if whole else 1e7)):
+    tiny = max(size, resolution) < 1e-4
+    if size != 0 and (tiny or size >= (1e12 if whole else 1e7)):
         return f"{value:.2e}"
     if whole and (resolution == 0 or resolution >= 10):
-        return f"{value:,.0f}"
+        return f"{value + 0.0:,.0f}"
     decimals = 2 - floor(log10(size)) if size else 2  # three significant digits
     if resolution > 0:  # two digits of the interval's width, four of the value at most
         decimals = min(decimals + 1, 1 - floor(log10(resolution)))
     text = f"{value:,.{max(0, min(decimals, 6))}f}"
+    if resolution == 0 and "." in text:
+        text = text.rstrip("0").rstrip(".")
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
 
@@ -105,6 +108,11 @@ def size(count: float) -> str:
             break
         count /= 1024
     return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def listed(items: list[str], last: str = "and") -> str:

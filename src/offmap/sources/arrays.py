@@ -5,7 +5,7 @@ from collections.abc import Callable
 from io import BufferedIOBase
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ def load_npz(path: Path, request: Request) -> Split:
         def values(name: str | None) -> np.ndarray | None:
             if name is None:
                 return None
-            return _array(lambda: archive.open(members[name]), request.memory, f"{path}, {name!r}")
+            return _array(_content(archive, members[name]), request.memory, f"{path}, {name!r}")
 
         table = _member(path, archive, members[inputs], request.memory)
         return build(request, table, values(targets), values(groups), where=str(path))
@@ -95,10 +95,7 @@ def load_npz(path: Path, request: Request) -> Split:
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory: int) -> Table:
     """One array of the archive: from disk where it is stored as it is, else in memory."""
     where = f"{path}, {info.filename.removesuffix('.npy')!r}"
-
-    def content() -> BufferedIOBase:
-        return archive.open(info)
-
+    content = _content(archive, info)
     with readable(content, where) as file:
         header = _header(file, where)
     if info.compress_type != zipfile.ZIP_STORED:
@@ -108,6 +105,10 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, memory:
         lengths = np.frombuffer(file.read(4), "<u2")
     start = info.header_offset + 30 + int(lengths.sum())
     return _table(path, header, start, info.file_size, content, memory, where)
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BufferedIOBase]:
+    return lambda: cast(BufferedIOBase, archive.open(info))
 
 
 def _table(

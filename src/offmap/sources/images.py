@@ -117,7 +117,7 @@ def pixels(image: Image.Image, where: str) -> np.ndarray:
         raise InputError(
             f"{where}: expected an image of 8 bits a channel, got mode {image.mode!r}: convert it"
         )
-    array = readable(lambda: np.array(image.convert(mode)), where)
+    array = readable(lambda: np.array(image if image.mode == mode else image.convert(mode)), where)
     return array if array.ndim == 3 else array[:, :, None]
 
 

@@ -1,5 +1,7 @@
 """Directions that representations fill."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from offmap.run import Domain, Split
 from offmap.table import TensorTable
 
 DOMAIN = Domain((6,), torch.float32)
+TOKENS = Domain((6,), torch.int64, kind="tokens")
 
 
 def identity_net(d):
@@ -70,7 +73,7 @@ def test_orders_collapsed_clustered_and_even_features(generator):
     clustered = corners * 3 + 0.1 * even
     line = even[:, :1] * torch.ones(1, 10)
     readings = [read(values) for values in (line, clustered, even)]
-    for fewer, more in zip(readings, readings[1:], strict=False):
+    for fewer, more in itertools.pairwise(readings):
         assert fewer.high < more.low
     assert abs(readings[1].value - 4) < 0.5  # five corners span four dimensions
 
@@ -81,12 +84,12 @@ def test_interval_covers_the_truth(generator):
     top = spectrum.sum().item()
     ratio = stable = 0
     for _ in range(200):
-        reading = read(cloud(100, spectrum, generator))
+        reading = read(cloud(100, spectrum, generator), domain=TOKENS)
         ratio += reading.low <= truth <= reading.high
         part = reading.parts["stable rank"]
         stable += part.low <= top <= part.high
     assert 0.90 <= ratio / 200 <= 0.99
-    assert 0.95 <= stable / 200  # an interval around two estimates: wider than need be
+    assert stable / 200 >= 0.95  # an interval around two estimates: wider than need be
 
 
 def test_invariant_to_order_rotation_scale_and_place(generator):
@@ -115,7 +118,7 @@ def test_reads_the_features_of_the_sampled_rows_evenly_spaced(generator):
 
 def test_tokens_have_no_input_directions(generator):
     values = cloud(60, [1.0] * 6, generator)
-    reading = read(values, domain=Domain((6,), torch.int64, kind="tokens"))
+    reading = read(values, domain=TOKENS)
     assert not any(name.startswith("inputs") for name in reading.parts)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from offmap.attempt import CannotMeasure
 from offmap.figures import Histogram, Matrix
 from offmap.inputs import ClassPredictions, Features
-from offmap.measures.representation.neural_collapse import geometry, neural_collapse
+from offmap.measures.representation.neural_collapse import geometries, neural_collapse
 from offmap.table import TensorTable
 
 NC2, NC2_LENGTH = (
@@ -25,7 +25,7 @@ class InPieces(TensorTable):
     """A table that is read a few rows at a time."""
 
     def chunks(self, size=None):
-        return super().chunks(size or 7)
+        return super().chunks(size or 31)
 
 
 def as_features(values):
@@ -89,7 +89,9 @@ def test_the_unconstrained_features_model_collapses(unconstrained):
     figure = reading.figures[0]
     assert isinstance(figure, Matrix)
     off_diagonal = figure.values[~torch.eye(5, dtype=torch.bool)]
-    torch.testing.assert_close(off_diagonal, torch.full_like(off_diagonal, -0.25), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        off_diagonal, torch.full_like(off_diagonal, -0.25), atol=1e-5, rtol=0
+    )
 
 
 def test_variability_is_the_trace_with_a_pseudo_inverse(generator):
@@ -107,7 +109,7 @@ def test_variability_is_the_trace_with_a_pseudo_inverse(generator):
 def test_nearest_class_mean_is_by_distance(generator):
     values, targets = clouds(3, 10, 4, 0.8, generator)
     means = torch.stack([values[targets == k].mean(dim=0) for k in range(3)])
-    found = geometry(as_features(values), targets)
+    (found,) = geometries(as_features(values), targets[None])
     assert torch.equal(found.nearest, torch.cdist(values, means).argmin(dim=1))
     labels = targets.clone()
     labels[:3] = 2
@@ -125,8 +127,12 @@ def test_orders_collapsed_clustered_and_unrelated_features(generator):
     )
     assert tight.high < loose.low < loose.high < blind.low
     assert loose.high < loose.null.low
-    assert blind.low < blind.null.high
-    assert blind.high > blind.null.low
+
+
+def test_features_that_know_no_classes_are_above_the_null_half_of_the_time(generator):
+    readings = [read(*clouds(4, 20, 10, 1000.0, generator), seed=seed) for seed in range(200)]
+    above = sum(reading.value > reading.null.value for reading in readings)
+    assert abs(above - 100) < 4 * 50**0.5
 
 
 def test_interval_covers_the_truth(generator):
@@ -194,8 +200,13 @@ def test_a_class_of_one_is_left_out_of_the_variability(generator):
 def test_refuses_what_has_no_classes(generator):
     values = torch.randn(6, 3, generator=generator)
     with pytest.raises(CannotMeasure, match="got 1 classes"):
-        geometry(as_features(values), torch.zeros(6, dtype=torch.long))
+        geometries(as_features(values), torch.zeros(1, 6, dtype=torch.long))
     with pytest.raises(CannotMeasure, match="the largest of 1 examples"):
-        geometry(as_features(values), torch.arange(6))
+        geometries(as_features(values), torch.arange(6)[None])
+    with pytest.raises(ValueError, match="permutations >= 6, got 5"):
+        neural_collapse(
+            as_features(values), ClassPredictions(values, torch.arange(6) % 3), nn.Linear(3, 3),
+            permutations=5, generator=generator,
+        )  # fmt: skip
     with pytest.raises(CannotMeasure, match="class means are equal"):
-        geometry(as_features(torch.ones(6, 3)), torch.arange(6) % 2)
+        geometries(as_features(torch.ones(6, 3)), torch.arange(6)[None] % 2)

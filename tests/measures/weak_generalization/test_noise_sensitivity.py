@@ -31,19 +31,19 @@ def _hits(model, split, domain, **settings) -> torch.Tensor:
     return noise_sensitivity.per_example(model, split, domain, **settings)
 
 
-def _read(model: nn.Module, split: Split, levels=LEVELS, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
+def _read(model: nn.Module, split: Split, levels=LEVELS):
+    generator = torch.Generator().manual_seed(7)  # not that of the data
     hits = _hits(model, split, OPEN, levels=levels, generator=generator)
     with torch.no_grad():
         predictions = ClassPredictions(model(split.inputs), split.targets)
     return noise_sensitivity(predictions, hits, levels=levels)
 
 
-def _linear(margin: float = 0.0) -> nn.Linear:
-    """Right where the first input is positive, which it is by at least `margin` times its size."""
+def _linear() -> nn.Linear:
+    """Says class 1 where the first input is positive."""
     model = nn.Linear(5, 2, bias=False)
     with torch.no_grad():
-        model.weight.copy_(torch.tensor([[-1.0, 0, 0, 0, margin], [1.0, 0, 0, 0, -margin]]))
+        model.weight.copy_(torch.tensor([[-1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0]]))
     return model
 
 
@@ -121,9 +121,9 @@ def test_the_model_is_given_its_own_type(generator, dtype):
 
 
 def test_orders_deaf_sturdy_and_fragile(generator):
-    deaf = _read(Seen(), Split(torch.randn(600, 5), torch.zeros(600, dtype=torch.long)))
-    sturdy = _read(_linear(), _data(600, generator, strength=20.0))
-    fragile = _read(_linear(margin=0.0), _data(600, generator, strength=0.2))
+    deaf = _read(Seen(), Split(torch.ones(600, 5), torch.zeros(600, dtype=torch.long)))
+    sturdy = _read(_linear(), _data(600, generator, strength=3.0))
+    fragile = _read(_linear(), _data(600, generator, strength=0.2))
     assert deaf.value == deaf.low == 0
     assert deaf.high < sturdy.low < sturdy.high < fragile.low
     assert deaf.null is not None

@@ -78,7 +78,7 @@ def _directions(
     unit="probability per unit of input",
     span=(0.0, math.inf),
     better="lower",
-    cost=Cost.BACKWARD,
+    cost=Cost.MANY_PASSES,
     read="0.4: a step of length 0.1 moves the vector of probabilities by 0.04 at most. Far below "
     "the null: the network is flat where the data are and steep elsewhere. At the null or above: "
     "the data are no special place to it, as after training on random labels.",

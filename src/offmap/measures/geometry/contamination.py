@@ -136,7 +136,7 @@ def _pairs(
 ) -> tuple[Gallery, ...]:
     """Near duplicates beside their training example, nearest first; copies only after them."""
     distance = torch.where(equal, torch.inf, neighbors.distance[:, 0])
-    rows = distance.masked_fill(~found, torch.nan).argsort()[: int(found.sum())][:SHOWN]
+    rows = distance.masked_fill(~found, torch.nan).argsort(stable=True)[: int(found.sum())][:SHOWN]
     if not len(rows):
         return ()
 

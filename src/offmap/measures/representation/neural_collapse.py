@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
 from offmap.attempt import CannotMeasure
-from offmap.estimate import Estimate, exact, mean, proportion
+from offmap.estimate import Estimate, exact, mean, proportion, quantile
 from offmap.figures import Histogram, Matrix
 from offmap.inputs import ClassPredictions, Features
 from offmap.measure import Cost, Paper, measure
@@ -50,6 +50,7 @@ def neural_collapse(
     train_predictions: ClassPredictions,
     head: nn.Linear,
     *,
+    permutations: int = 7,
     generator: torch.Generator,
 ) -> Reading:
     r"""Within-class variability of the features of train, in units of the class means' spread.
@@ -59,17 +60,30 @@ def neural_collapse(
     (NC1). The parts are the other three signs of collapse: class means at equal angles, cosine
     -1/(C-1), and of equal length (NC2); weights of the head along the class means (NC3); decisions
     those of the nearest class mean (NC4). Classes weigh equally in S_B, examples in S_W, which is
-    unbiased. The null has the same features with permuted labels.
+    unbiased. The null is the median of the same over permutations of the labels: its law has no
+    mean where features fill few dimensions.
 
-    Features are read in two passes; no matrix larger than classes x features is formed.
+    Features are read in two passes, and no matrix larger than classes x features is formed.
+
+    Args:
+        train_features: Of train.
+        train_predictions: Of train.
+        head: The layer that reads the features.
+        permutations: How many permutations of the labels are behind the null.
+        generator: Source of the permutations.
 
     Raises:
+        ValueError: If fewer than six permutations are asked for.
         CannotMeasure: If fewer than two classes, or no class with two examples, are in train, or
             all class means are equal.
     """
+    if permutations < 6:
+        raise ValueError(f"expected permutations >= 6, got {permutations}")
     targets = train_predictions.targets
-    found = geometry(train_features, targets)
-    permuted = targets[torch.randperm(len(targets), generator=generator)]
+    orders = [torch.randperm(len(targets), generator=generator) for _ in range(permutations)]
+    found, *blind = geometries(
+        train_features, torch.stack([targets, *(targets[order] for order in orders)])
+    )
     cosines, equal_norms = _simplex(found.means)
     ideal = -1 / (len(found.classes) - 1)
     disagree = found.classes[found.nearest] != train_predictions.labels
@@ -93,58 +107,76 @@ def neural_collapse(
         notes.append("The layer that reads the features is not the last: NC3 is left out.")
     return Reading(
         _variability(found.spread),
-        null=_variability(geometry(train_features, permuted).spread),
+        null=quantile(torch.stack([one.spread.nanmean() for one in blind])),
         parts=parts,
         figures=(_figure(cosines, found.classes),),
         notes=tuple(notes),
     )
 
 
-def geometry(features: Features, targets: Int[Tensor, " n"]) -> Geometry:
+def geometries(features: Features, targets: Int[Tensor, "r n"]) -> list[Geometry]:
     r"""Class means and, for each example, :math:`\lVert S_B^{+1/2} (h - \mu) \rVert^2 / C`.
 
     The spread is scaled by n / (n - 1) of the example's class, for the class mean was fitted to it.
+
+    Args:
+        features: Of the examples.
+        targets: Labelings of the examples, permutations of one another: one geometry for each.
 
     Raises:
         CannotMeasure: If there are fewer than two classes, no class has two examples, or all class
             means are equal.
     """
-    classes, label, size = targets.unique(return_inverse=True, return_counts=True)
+    classes, size = targets[0].unique(return_counts=True)
+    labels = torch.searchsorted(classes, targets)  # [r, n], from 0
     if len(classes) < 2 or int(size.max()) < 2:
         raise CannotMeasure(
             f"collapse is about classes and their examples: got {len(classes)} classes, "
             f"the largest of {int(size.max())} examples"
         )
-    sums = torch.zeros(len(classes), features.dimension, dtype=torch.double)
-    for chunk, mine in _labeled(features, label):
-        sums.index_add_(0, mine, chunk)
-    means = sums / size[:, None]
-    center = means.mean(dim=0)
-    means = means - center
+    sums = torch.zeros(len(labels), len(classes), features.dimension, dtype=torch.double)
+    for chunk, mine in _labeled(features, labels):
+        for total, label in zip(sums, mine, strict=True):
+            total.index_add_(0, label, chunk)
+    centers = (sums / size[:, None]).mean(dim=1, keepdim=True)  # [r, 1, d]
+    means = sums / size[:, None] - centers
     inner = means @ means.mT
+    whiten = [_whitening(one) for one in inner]
+    pieces = [[] for _ in labels]
+    for chunk, mine in _labeled(features, labels):
+        for r, label in enumerate(mine):
+            along = (chunk - centers[r]) @ means[r].mT  # [m, C]
+            spread = ((along - inner[r][label]) @ whiten[r]).square().sum(dim=1)
+            pieces[r].append((spread, (along - inner[r].diagonal() / 2).argmax(dim=1)))
+    found = []
+    for r, label in enumerate(labels):
+        spread, nearest = (torch.cat(column) for column in zip(*pieces[r], strict=True))
+        n = size[label].double()
+        fitted = (n / (n - 1)).masked_fill(n < 2, torch.nan)
+        found.append(Geometry(classes, means[r], spread * fitted, nearest))
+    return found
+
+
+def _whitening(inner: Float64[Tensor, "c c"]) -> Float64[Tensor, "c rank"]:
+    """Takes h . means to coordinates of h, in the span of the means, in which C S_B is one.
+
+    Raises:
+        CannotMeasure: If all class means are equal.
+    """
     values, vectors = torch.linalg.eigh(inner)  # the eigenvalues of C S_B
-    held = values > RESOLUTION * values[-1]
     if not bool(values[-1] > 0):
         raise CannotMeasure("all class means are equal: the features do not tell classes apart")
-    # (h . means) @ whiten: coordinates of h in the span of the means in which C S_B is one.
-    whiten = vectors[:, held] / values[held]
-    spread, nearest = [], []
-    for chunk, mine in _labeled(features, label):
-        along = (chunk - center) @ means.mT  # [m, C]
-        spread.append(((along - inner[mine]) @ whiten).square().sum(dim=1))
-        nearest.append((along - inner.diagonal() / 2).argmax(dim=1))
-    fitted = size[label].double()
-    spread = torch.cat(spread) * fitted / (fitted - 1).where(fitted > 1, torch.nan)
-    return Geometry(classes, means, spread, torch.cat(nearest))
+    held = values > RESOLUTION * values[-1]
+    return vectors[:, held] / values[held]
 
 
 def _labeled(
-    features: Features, label: Int[Tensor, " n"]
-) -> Iterator[tuple[Float64[Tensor, "m d"], Int[Tensor, " m"]]]:
+    features: Features, labels: Int[Tensor, "r n"]
+) -> Iterator[tuple[Float64[Tensor, "m d"], Int[Tensor, "r m"]]]:
     """The features piece by piece in float64, each piece with its labels."""
     start = 0
     for chunk in features.chunks():
-        yield chunk.cpu().double(), label[start : start + len(chunk)]
+        yield chunk.cpu().double(), labels[:, start : start + len(chunk)]
         start += len(chunk)
 
 

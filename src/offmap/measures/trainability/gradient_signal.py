@@ -90,7 +90,7 @@ def gradient_signal(
         figures=(_carriers(norm), Bars("Gradient by layer", "mean gradient norm", layers)),
         notes=() if signal.low > 0 else (
             f"The mean gradient of {len(norm)} examples cannot be told from zero: what a batch of "
-            "that size or less adds is mostly noise, and the gradient noise scale has no upper end.",
+            "that size or less adds is mostly noise, and the noise scale has no upper end.",
         ),
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ def _error(out: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
     read="0.005: the test errors of two single runs differ by more than 0.014 (2.8 times the "
     "value) in one of twenty cases, though nothing was improved. At the null: the seeds "
     "make other mistakes, but none is a better network than another. Far above it: some are.",
-    caution="From five seeds the value itself is uncertain by a factor of about two. It holds "
+    caution="From five seeds the truth lies between 0.6 and 2.9 times the value. It holds "
     "for this recipe and this amount of training data. The interval takes the errors of the runs "
     "as normally distributed: runs that sometimes fail altogether break it.",
     next_step="Compare methods over as many seeds as `parts` asks for, not run against run. Far "

@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from offmap.attempt import CannotMeasure
 from offmap.estimate import TAIL, Estimate, exact, mean, proportion
@@ -12,6 +13,7 @@ from offmap.measure import Cost, Paper, measure
 from offmap.reading import Reading
 
 SMALLEST = 20  # examples in a bin
+AT_ONCE = 2**22  # examples of drawn data in memory: 32 MiB
 
 
 @measure(
@@ -67,12 +69,12 @@ def calibration_error(
         raise CannotMeasure(f"calibration needs at least {2 * SMALLEST} examples, got {n}")
     confidence, hit = predictions.probs.amax(dim=-1), predictions.correct.double()
     gap = confidence - hit
-    group = _equal_mass(confidence, min(bins, n // SMALLEST))
-    share, bias, noise = _by_bin(gap, group)
+    member = one_hot(_equal_mass(confidence, min(bins, n // SMALLEST))).double()
+    share, bias, noise = _by_bin(gap, member)
     squared = share @ (bias.square() - noise)
     normal = torch.randn(draws, len(bias), dtype=torch.double, generator=generator)
     spread = ((bias + noise.sqrt() * normal.to(bias)).square() - 2 * noise) @ share
-    null, plain = _calibrated(confidence, group, draws, generator)
+    null, plain = _calibrated(confidence, member, draws, generator)
     signed = mean(gap)
     return Reading(
         _middle(_root(squared), _root(2 * squared - spread), n),
@@ -84,7 +86,7 @@ def calibration_error(
             "negative log-likelihood in nats": mean(predictions.loss),
         },
         per_example=gap,
-        figures=(_reliability(confidence, hit, group),),
+        figures=(_reliability(confidence, hit, member),),
         notes=_said(signed),
     )
 
@@ -98,12 +100,14 @@ def _equal_mass(confidence: Float[Tensor, " n"], bins: int) -> Int[Tensor, " n"]
     return (large.cumsum(0) - 1).clamp_min(0)[group]
 
 
-def _by_bin(gap: Float[Tensor, " n"], group: Int[Tensor, " n"]) -> tuple[Tensor, Tensor, Tensor]:
+def _by_bin(
+    gap: Float[Tensor, "... n"], member: Float[Tensor, "n bins"]
+) -> tuple[Float[Tensor, " bins"], Float[Tensor, "... bins"], Float[Tensor, "... bins"]]:
     """For each bin its share of examples, the mean of the gap, and the variance of that mean."""
-    size = torch.bincount(group).double()
-    average = torch.bincount(group, gap) / size
-    squares = torch.bincount(group, (gap - average[group]).square())
-    return size / len(gap), average, squares / (size - 1) / size
+    size = member.sum(dim=0)
+    average = gap @ member / size
+    spread = (gap.square() @ member / size - average.square()).clamp_min(0)
+    return size / len(member), average, spread / (size - 1)
 
 
 def _root(squared: Tensor) -> Tensor:
@@ -120,28 +124,28 @@ def _middle(value: Tensor, draws: Float[Tensor, " draws"], n: int) -> Estimate:
 
 def _calibrated(
     confidence: Float[Tensor, " n"],
-    group: Int[Tensor, " n"],
+    member: Float[Tensor, "n bins"],
     draws: int,
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, " draws"], Float[Tensor, " draws"]]:
     """Debiased squared and plain error of networks that are right as often as they say."""
-    squared, plain = torch.empty(2, draws, dtype=torch.double).unbind()
-    for draw in range(draws):
-        chance = torch.rand(len(confidence), dtype=torch.double, generator=generator)
+    squared, plain = [], []
+    n = len(confidence)
+    for rows in torch.empty(draws).split(max(1, AT_ONCE // n)):
+        chance = torch.rand(len(rows), n, dtype=torch.double, generator=generator)
         gap = confidence - (chance.to(confidence.device) < confidence).double()
-        share, bias, noise = _by_bin(gap, group)
-        squared[draw] = share @ (bias.square() - noise)
-        plain[draw] = share @ bias.abs()
-    return squared, plain
+        share, bias, noise = _by_bin(gap, member)
+        squared.append((bias.square() - noise) @ share)
+        plain.append(bias.abs() @ share)
+    return torch.cat(squared), torch.cat(plain)
 
 
 def _reliability(
-    confidence: Float[Tensor, " n"], hit: Float[Tensor, " n"], group: Int[Tensor, " n"]
+    confidence: Float[Tensor, " n"], hit: Float[Tensor, " n"], member: Float[Tensor, "n bins"]
 ) -> Curve:
-    size = torch.bincount(group)
-    stated = torch.bincount(group, confidence) / size
-    hits = torch.bincount(group, hit)
-    right = [proportion(k, m) for k, m in zip(hits.tolist(), size.tolist(), strict=True)]
+    size = member.sum(dim=0)
+    stated, hits = confidence @ member / size, hit @ member
+    right = [proportion(k, m) for k, m in zip(hits.tolist(), size.int().tolist(), strict=True)]
     low, value, high = torch.tensor([(e.low, e.value, e.high) for e in right]).double().unbind(1)
     return Curve(
         "Reliability", "confidence", "share right", stated,

@@ -1,0 +1,337 @@
+"""What mkdocs is not given by hand: a page per measure, and the command line, from the code.
+
+A hook of mkdocs (see mkdocs.yml). The pages exist in memory only, so none can be out of date.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from offmap.catalog import measures
+from offmap.cli import app
+from offmap.inputs import VOCABULARY
+from offmap.measure import QUESTIONS, Measure, is_stochastic
+from offmap.report import words
+from offmap.report.grades import LINES
+
+SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Note|Example|Examples):$")
+READ_ON = {
+    "none": "once",
+    "every": "test and every shift",
+    "shifts": "every shift, against test",
+}
+
+
+# ------------------------------------------------------------------------------------- the hook
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the pages of the measures into the navigation, by question."""
+    assert config.nav is not None
+    for entry in config.nav:
+        if isinstance(entry, dict) and "Measures" in entry:
+            entry["Measures"] = ["measures/index.md", *_by_question()]
+    return config
+
+
+def _by_question() -> list[dict[str, list[str]]]:
+    return [
+        {words.title(question): [f"measures/{unit.name}.md" for unit in units]}
+        for question, units in _measures().items()
+    ]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def pages() -> dict[str, str]:
+    """Every generated page, by its path."""
+    made = {f"measures/{unit.name}.md": measure_page(unit) for unit in measures().values()}
+    return {**made, "measures/index.md": index_page(), "commands.md": commands_page()}
+
+
+def _measures() -> dict[str, list[Measure]]:
+    """The measures of each question, cheapest first."""
+    return {
+        question: sorted(
+            (unit for unit in measures().values() if unit.question == question),
+            key=lambda unit: (unit.cost, unit.name),
+        )
+        for question in QUESTIONS
+    }
+
+
+# --------------------------------------------------------------------------------- the measures
+
+
+def index_page() -> str:
+    """Every measure with its question, under the question of its folder."""
+    parts = [
+        "# Measures",
+        "Each measure asks one question and answers it with a number, an interval, and what the "
+        "number would be had there been nothing to find. Costs, cheapest first: `weights` (no "
+        "pass), `forward` (one forward pass, shared by all), `backward` (about one backward pass), "
+        "`many_passes`, `retrain` (trains fresh networks).",
+    ]
+    for question, units in _measures().items():
+        rows = [
+            (f"[{unit.name}]({unit.name}.md)", unit.asks, f"`{unit.cost.label}`") for unit in units
+        ]
+        parts += [
+            f"## {words.title(question)}",
+            f"*{QUESTIONS[question]}*",
+            table(("measure", "asks", "cost"), rows),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def measure_page(unit: Measure) -> str:
+    """Everything that is known of a measure."""
+    body, sections = parted(inspect.getdoc(unit.function) or "")
+    low, high = unit.span
+    facts = [
+        ("question", f"{words.title(unit.question)}: {QUESTIONS[unit.question]}"),
+        ("value", f"{unit.unit}, from {words.number(low)} to {words.number(high)}"),
+        ("better", unit.better),
+        ("read on", READ_ON[unit.reads_splits]),
+        ("cost", f"`{unit.cost.label}`"),
+        ("paper", f"[{unit.paper.citation}]({unit.paper.url})"),
+    ]
+    parts = [
+        f"# {unit.name}",
+        f"*{unit.asks}*",
+        table(("", ""), facts),
+        "## Definition",
+        prose(body),
+    ]
+    if "Returns" in sections:
+        parts.append(prose(sections["Returns"]))
+    parts += ["## How to read it", unit.read, "## When it misleads", unit.caution]
+    parts += ["## Next step", unit.next_step]
+    if rules := _rules(unit):
+        parts += ["## In the verdict", *rules]
+    parts += ["## Settings", _settings(unit), "## Needs", _needs(unit)]
+    if "Raises" in sections:
+        reasons = [f"- {text}" for text in entries(sections["Raises"]).get("CannotMeasure", [])]
+        if reasons:
+            parts += ["## When it is skipped", prose("\n".join(reasons))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rules(unit: Measure) -> list[str]:
+    """The lines of the verdict that read this measure."""
+    found = []
+    for line in (line for lines in LINES.values() for line in lines if line.measure == unit.name):
+        percent = line.percent if line.part else words.in_percent(unit.card)
+        tasks = f" ({', '.join(line.tasks)})" if line.tasks else ""
+        says = line.says.replace("{split}", "the split")
+        found.append(f"{says}{tasks}: {line.rule(percent and not line.relative)}.")
+    return found
+
+
+def _settings(unit: Measure) -> str:
+    if not unit.settings:
+        return "None."
+    said = {
+        name: text
+        for function in (unit.inner, unit.function)
+        if function is not None
+        for name, (text, *_) in entries(
+            parted(inspect.getdoc(function) or "")[1].get("Args", "")
+        ).items()
+    }
+    rows = [(f"`{k}`", f"`{v!r}`", prose(said.get(k, ""))) for k, v in unit.settings.items()]
+    name = next(iter(unit.settings))
+    how = f'`--set {unit.name}.{name}=...`, or `settings={{"{unit.name}": {{"{name}": ...}}}}`.'
+    return f"{table(('setting', 'default', 'meaning'), rows)}\n\n{how}"
+
+
+def _needs(unit: Measure) -> str:
+    own = [word for word in unit.needs if word not in ("per_example", "replicates")]
+    rows = [(f"`{word}`", VOCABULARY[word].says) for word in own]
+    functions = [unit.function, *([unit.inner] if unit.inner else [])]
+    drawn = "\n\nIt draws random numbers, from the audit's seed." * any(
+        map(is_stochastic, functions)
+    )
+    return table(("evidence", "what it is"), rows) + drawn
+
+
+# ------------------------------------------------------------------------------ the command line
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    group: Any = typer.main.get_command(app)
+    parts = ["# Command line", group.help]
+    for name, command in group.commands.items():
+        rows = [
+            (f"`{_written(option)}`", option.help or "", _default(option))
+            for option in command.params
+            if option.name != "help"
+        ]
+        said = inspect.cleandoc((command.help or "").partition("\f")[0])
+        parts += [f"## offmap {name}", said, table(("", "", "default"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _written(option: Any) -> str:
+    """As it is typed."""
+    if option.param_type_name == "argument":
+        return option.name.upper()
+    flags = ", ".join(option.opts)
+    return flags if option.is_flag else f"{flags} {option.name.rstrip('_').upper()}"
+
+
+def _default(option: Any) -> str:
+    value = option.default
+    plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return f"`{value}`" if plain or hasattr(value, "as_posix") else ""
+
+
+# ------------------------------------------------------------------------- docstrings as Markdown
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
+    lines = [header, ("---",) * len(header), *rows]
+    cells = ([cell.replace("\n", " ").replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def parted(doc: str) -> tuple[str, dict[str, str]]:
+    """A docstring in Google's style: what comes first, and its sections by name."""
+    body, sections, current = [], {}, None
+    for line in doc.split("\n"):
+        if found := SECTION.match(line):
+            current = sections.setdefault(found[1], [])
+        else:
+            (body if current is None else current).append(line)
+    return "\n".join(body), {k: inspect.cleandoc("\n".join(v)) for k, v in sections.items()}
+
+
+def entries(section: str) -> dict[str, list[str]]:
+    """`name: text` entries, a text over several lines in one; a name may come twice."""
+    found: dict[str, list[str]] = {}
+    for text in re.split(r"\n(?=\S)", section):
+        name, _, said = text.partition(":")
+        found.setdefault(name.strip(), []).append(" ".join(said.split()))
+    return found
+
+
+def prose(text: str) -> str:
+    """reStructuredText of docstrings as Markdown; mathematics as plain characters."""
+    text = re.sub(
+        r"^\.\. math::[ ]*(.*(?:\n[ \t]+.*)*)",
+        lambda found: f"```text\n{plain(' '.join(found[1].split()))}\n```",
+        text,
+        flags=re.MULTILINE,
+    )
+    text = re.sub(r":math:`([^`]+)`", lambda found: f"`{plain(found[1])}`", text)
+    return re.sub(r"(?<![<(\"])(https?://[^\s)>]+)", r"<\1>", text).strip()
+
+
+# ---------------------------------------------------------------------------- LaTeX as characters
+
+TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.")
+RAISED = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))
+SYMBOLS = {
+    "sum": "∑ ", "prod": "∏ ", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
+    "rvert": "|", "in": " ∈ ", "le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "cdot": " · ",
+    "times": " × ", "to": " → ", "mid": " | ", "infty": "∞", "top": "ᵀ", "approx": " ≈ ",
+    "pm": " ± ", "sim": " ~ ", "dots": "…", "ldots": "…", "langle": "⟨", "rangle": "⟩", "ell": "ℓ",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
+    "eta": "η", "theta": "θ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ",
+    "phi": "φ", "chi": "χ", "omega": "ω", "Sigma": "Σ", "Delta": "Δ", "Phi": "Φ",
+    "qquad": "    ", "quad": "  ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
+    "{": "{", "}": "}", "|": "‖", "%": "%", "_": "_",
+    "left": "", "right": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "big": "", "Big": "",
+}  # fmt: skip
+NAMES = {"log", "exp", "max", "min", "arg", "sup", "inf", "det", "Pr", "dim", "ln", "cos", "tr"}
+FONTS = {"operatorname", "text", "mathrm", "mathbb", "mathbf", "mathcal"}
+ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0304"}
+
+
+def plain(latex: str) -> str:
+    """A formula as characters: `\\frac{a}{b_i}` as `a / b_i`.
+
+    Raises:
+        ValueError: If a command is unknown: give it a character in SYMBOLS.
+    """
+    tokens = TOKEN.findall(latex)
+    tokens.reverse()
+    return re.sub(r"(?<=\S) {2}(?=\S)", " ", _until(tokens, "")).strip()
+
+
+def _until(tokens: list[str], end: str) -> str:
+    parts = []
+    while tokens and tokens[-1] != end:
+        parts.append(_next(tokens))
+    if end:
+        tokens.pop()
+    return "".join(parts)
+
+
+def _next(tokens: list[str]) -> str:
+    """The next token with whatever belongs to it, as characters."""
+    token = tokens.pop()
+    if token == "{":
+        return _until(tokens, "}")
+    if token in "^_":
+        return _script(token, _argument(tokens))
+    if token.isspace():
+        return " "
+    return _command(token[1:], tokens) if token.startswith("\\") else token
+
+
+def _command(name: str, tokens: list[str]) -> str:
+    commands: Mapping[str, Callable[[], str]] = {
+        **dict.fromkeys(FONTS, lambda: _argument(tokens)),
+        **dict.fromkeys(("frac", "tfrac", "dfrac"), lambda: _ratio(tokens)),
+        "sqrt": lambda: f"√({_argument(tokens)})",
+    }
+    if name in ACCENTS:
+        return _argument(tokens) + ACCENTS[name]
+    if name in commands:
+        return commands[name]()
+    if name in NAMES:
+        return name
+    if name not in SYMBOLS:
+        raise ValueError(f"expected a known command of LaTeX, got \\{name}: add it to SYMBOLS")
+    return SYMBOLS[name]
+
+
+def _argument(tokens: list[str]) -> str:
+    while tokens and tokens[-1].isspace():
+        tokens.pop()
+    return _next(tokens).strip()
+
+
+def _ratio(tokens: list[str]) -> str:
+    above, below = (_grouped(_argument(tokens)) for _ in range(2))
+    return f"{above} / {below} "
+
+
+def _grouped(text: str) -> str:
+    """In parentheses, unless it holds together without them."""
+    return (
+        text
+        if re.fullmatch(r"[\w\u0300-\u036f⁰-ⁿ²³¹]+|\([^()]*\)|‖[^‖]*‖[_\w²]*", text)
+        else f"({text})"
+    )
+
+
+def _script(kind: str, text: str) -> str:
+    if kind == "^" and all(character in RAISED for character in text):
+        return "".join(RAISED[character] for character in text)
+    if kind == "^" and text == "ᵀ":
+        return text
+    return f"{kind}{text}" if re.fullmatch(r"\w+|[+*-]", text) else f"{kind}({text})"

@@ -1,0 +1,1 @@
+"""Measures that break the law."""

@@ -1,0 +1,1 @@
+"""Each of them breaks one law, and no other."""

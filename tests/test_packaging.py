@@ -1,0 +1,146 @@
+"""What is said about the package agrees with itself: requirements, constraints, versions, files."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import entry_points, packages_distributions, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def requirements(lines: Iterable[str]) -> dict[str, Requirement]:
+    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+
+
+RUNTIME = requirements(PROJECT["dependencies"])
+DEVELOPMENT = RUNTIME | requirements(EXTRAS["dev"])
+PINNED = requirements(
+    line
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+)
+
+
+def modules_imported(file: Path) -> set[str]:
+    """Top-level names of what a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module or "")
+    return {name.partition(".")[0] for name in found}
+
+
+def undeclared(files: Iterable[Path], declared: Iterable[str]) -> dict[str, list[str]]:
+    """Third-party modules that no declared distribution offers, by file."""
+    offers = packages_distributions()
+    allowed = {canonicalize_name(name) for name in declared}
+    found: dict[str, list[str]] = {}
+    for file in files:
+        own = {path.stem for path in [*file.parent.iterdir(), *file.parent.parent.iterdir()]}
+        for name in sorted(modules_imported(file) - set(sys.stdlib_module_names) - own):
+            if not allowed & {canonicalize_name(given) for given in offers.get(name, [])}:
+                found.setdefault(str(file.relative_to(ROOT)), []).append(name)
+    return found
+
+
+def test_constraints_pin_everything_that_is_asked_for():
+    assert not DEVELOPMENT.keys() - PINNED.keys()
+    for name, pinned in PINNED.items():
+        (only,) = pinned.specifier
+        assert only.operator == "==", f"{name}: expected an exact version"
+        assert "+" not in only.version, f"{name}: a local version exists on one machine alone"
+        assert pinned.url is None
+        asked = DEVELOPMENT.get(name)
+        assert asked is None or asked.specifier.contains(only.version), name
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11) or sys.platform != "linux",
+    reason="constraints.txt is the set of Python 3.11 on Linux",
+)
+def test_the_tests_run_on_the_constraints():
+    wrong = {
+        name: version(name)
+        for name in DEVELOPMENT
+        if not PINNED[name].specifier.contains(version(name), prereleases=True)
+    }
+    assert not wrong, f"installed is another version than constraints.txt says: {wrong}"
+
+
+def test_nothing_is_capped():
+    """A pin from above breaks the user's environment, and not only ours."""
+    asked = [*RUNTIME.values(), *(Requirement(line) for extra in EXTRAS.values() for line in extra)]
+    capped = [
+        str(r) for r in asked if any(s.operator in ("<", "<=", "==", "~=") for s in r.specifier)
+    ]
+    assert not capped
+
+
+def test_what_is_imported_is_declared():
+    optional = {"ray", "cloudpickle"}
+    core = [
+        file
+        for file in (ROOT / "src").rglob("*.py")
+        if file.relative_to(ROOT / "src/offmap").parts[:2] != ("engine", "ray.py")
+    ]
+    own = {"offmap"}
+    assert not undeclared(core, RUNTIME.keys() | own)
+    assert not undeclared([ROOT / "src/offmap/engine/ray.py"], RUNTIME.keys() | own | optional)
+    others = [
+        file
+        for part in ("tests", "examples", "benchmarks", "docs")
+        for file in (ROOT / part).rglob("*.py")
+    ]
+    assert not undeclared(others, DEVELOPMENT.keys() | own | {"packaging"})
+
+
+def test_one_version_everywhere():
+    said = PROJECT["version"]
+    assert version("offmap") == said
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## \[?([\d.]+)", changes, re.MULTILINE)[1] == said  # type: ignore[index]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f'version: "{said}"' in citation
+
+
+def test_the_extras_are_those_of_the_design():
+    assert EXTRAS.keys() == {"ray", "serve", "attacks", "lab", "hf", "dev"}
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_entry_points_are_installed():
+    (command,) = entry_points(group="console_scripts", name="offmap")
+    assert callable(command.load())
+    (folder,) = entry_points(group="offmap.measures", name="offmap")
+    assert folder.load().__name__ == "offmap.measures"
+
+
+def test_no_machine_paths():
+    """Nothing names a place on the machine where it was written."""
+    machine = re.compile(r"(?<![\w.])/(?:work|home|root|opt|tmp)/\w")
+    texts = [
+        file
+        for part in ("src", "tests", "examples", "benchmarks", "docs", ".ci")
+        for file in (ROOT / part).rglob("*")
+        if file.is_file() and file.suffix in ("", ".py", ".md", ".yml", ".html", ".css", ".js")
+        if "__pycache__" not in file.parts
+    ]
+    texts += [file for file in ROOT.iterdir() if file.is_file()]
+    wrong = [
+        f"{file.relative_to(ROOT)}: {found[0]}"
+        for file in texts
+        if (found := machine.search(file.read_text(encoding="utf-8", errors="ignore")))
+    ]
+    assert not wrong
