@@ -20,13 +20,14 @@ import torch
 from offmap.attempt import Failure, InputError, attempt
 from offmap.catalog import measures, named
 from offmap.engine.fingerprint import fingerprints
+from offmap.engine.graph import Builder, Graph
 from offmap.engine.ledger import Ledger, Watcher
 from offmap.engine.local import run_local
 from offmap.engine.probe import estimate
 from offmap.engine.progress import Silent
 from offmap.engine.store import Store
 from offmap.engine.survey import Survey, examine
-from offmap.engine.work import Builder, Context, Graph
+from offmap.engine.work import Context
 from offmap.inputs import head_name
 from offmap.measure import Cost
 from offmap.plan import Choice, Plan, Selection, choose

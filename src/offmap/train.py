@@ -38,8 +38,11 @@ def trainer(recipe: Recipe, step: Step = plain_step, *, observe: Observer | None
 
     def train(split: Split, generator: torch.Generator) -> nn.Module:
         seed = int(torch.randint(2**62, (), generator=generator))
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        devices = range(torch.cuda.device_count())
+        with torch.random.fork_rng(devices=devices), torch.enable_grad():
             torch.default_generator.manual_seed(seed)
+            if devices:
+                torch.cuda.manual_seed_all(seed)
             model = recipe.build()
             optimizer = recipe.optimizer(model.parameters())
             updates = recipe.epochs * ceil(len(split) / recipe.batch_size)

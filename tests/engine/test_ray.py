@@ -9,7 +9,7 @@ import torch
 
 import offmap
 from offmap.demo import digits
-from offmap.engine.work import Task
+from offmap.engine.graph import Task
 from offmap.reading import Entry, Skipped
 from offmap.report.report import Report
 from offmap.run import TrainingRun

@@ -8,8 +8,9 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from offmap.attempt import CannotMeasure, Failure, InputError
+from offmap.engine import memory
+from offmap.engine.graph import Graph, Task
 from offmap.engine.store import Store
-from offmap.engine.work import Graph, Task
 from offmap.reading import Entry, Failed, Outcome, Reading, Skipped
 
 
@@ -42,7 +43,7 @@ class Ledger:
         self.entries: dict[str, Entry] = {}
         self.failed: dict[str, Failure] = {}
         self.seconds: dict[str, float] = {}
-        self.peak_bytes = 0
+        self.peak_bytes = max(0, memory.peak() - memory.BASELINE)  # of the look at the data
         for key in graph.readings:
             if (entry := store.entry(key)) is not None:
                 self.entries[key] = _again(entry)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from offmap.attempt import Failure, attempt
 from offmap.catalog import measures
+from offmap.engine.graph import LEAVE_ONE_OUT, Builder, Graph, Task
 from offmap.engine.local import computing_with
-from offmap.engine.work import LEAVE_ONE_OUT, MEMORY_SHARE, Builder, Context, Graph, Task, perform
+from offmap.engine.work import MEMORY_SHARE, Context, perform
 from offmap.inputs import LAYER_EXAMPLES, head_name
 from offmap.numerics.neighbors import search
 from offmap.passes import BATCH, device_of, evaluating

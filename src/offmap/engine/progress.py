@@ -6,7 +6,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from offmap.engine.work import Task
+from offmap.engine.graph import Task
 from offmap.reading import Entry, Failed, Reading, Skipped
 
 Cost = Callable[[Task], float]

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from offmap.attempt import Failure, attempt
 from offmap.engine import memory
+from offmap.engine.graph import Task
 from offmap.engine.ledger import Ledger
 from offmap.engine.local import computing_with
-from offmap.engine.work import Context, Task, perform
+from offmap.engine.work import Context, perform
 from offmap.reading import Reading
 from offmap.run import Split, TrainingRun
 from offmap.table import Table, TensorTable

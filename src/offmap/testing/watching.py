@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from offmap.engine.work import Task
+from offmap.engine.graph import Task
 from offmap.reading import Entry
 from offmap.run import TrainingRun
 

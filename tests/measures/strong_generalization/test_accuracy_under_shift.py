@@ -53,6 +53,8 @@ def test_counts_where_the_examples_are_others():
     assert reading.estimate.method == "difference"
     assert reading.parts["error here / error on test"].value == pytest.approx(2.0)
     assert torch.equal(reading.per_example, here.error)
+    as_many = _classes(torch.arange(100) < 80, torch.zeros(100, dtype=torch.long))
+    assert accuracy_under_shift(as_many, test).estimate.method == "difference"
 
 
 def test_pairing_narrows_the_interval(generator):

@@ -110,13 +110,13 @@ def test_noise_stays_within_the_domain(generator, low, high):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float64])
 def test_the_model_is_given_its_own_type(generator, dtype):
-    inputs = torch.full((3, 500), 100).to(dtype)
+    inputs = torch.full((3, 4000), 100).to(dtype)
     model = Seen()
     split = Split(inputs, torch.zeros(3, dtype=torch.long))
-    _hits(model, split, Domain((500,), dtype, 0, 255), levels=(0.02, 1.0), generator=generator)
+    _hits(model, split, Domain((4000,), dtype, 0, 255), levels=(0.02, 1.0), generator=generator)
     assert {x.dtype for x in model.inputs} == {dtype}
     small = model.inputs[0].double() - 100
-    assert abs(small.mean().item()) <= 4 * 5.1 / math.sqrt(1500)
+    assert abs(small.mean().item()) <= 4 * 5.1 / math.sqrt(12_000)
     assert model.inputs[1].double().unique().min() == 0
 
 
