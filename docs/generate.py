@@ -173,28 +173,15 @@ def commands_page() -> str:
     group: Any = typer.main.get_command(app)
     parts = ["# Command line", group.help]
     for name, command in group.commands.items():
-        rows = [
-            (f"`{_written(option)}`", option.help or "", _default(option))
-            for option in command.params
-            if option.name != "help"
-        ]
         said = inspect.cleandoc((command.help or "").partition("\f")[0])
-        parts += [f"## offmap {name}", said, table(("", "", "default"), rows)]
+        context = typer.Context(command)
+        records = [option.get_help_record(context) for option in command.get_params(context)]
+        rows = [
+            (f"`{written.replace('|', ' or ')}`", " ".join(said_.split()))
+            for written, said_ in filter(None, records)
+        ]
+        parts += [f"## offmap {name}", said, table(("", ""), rows)]
     return "\n\n".join(parts) + "\n"
-
-
-def _written(option: Any) -> str:
-    """As it is typed."""
-    if option.param_type_name == "argument":
-        return option.name.upper()
-    flags = ", ".join(option.opts)
-    return flags if option.is_flag else f"{flags} {option.name.rstrip('_').upper()}"
-
-
-def _default(option: Any) -> str:
-    value = option.default
-    plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    return f"`{value}`" if plain or hasattr(value, "as_posix") else ""
 
 
 # ------------------------------------------------------------------------- docstrings as Markdown
@@ -228,7 +215,7 @@ def entries(section: str) -> dict[str, list[str]]:
 
 
 def prose(text: str) -> str:
-    """reStructuredText of docstrings as Markdown; mathematics as plain characters."""
+    """Docstrings' reStructuredText as Markdown; mathematics as plain characters."""
     text = re.sub(
         r"^\.\. math::[ ]*(.*(?:\n[ \t]+.*)*)",
         lambda found: f"```text\n{plain(' '.join(found[1].split()))}\n```",
@@ -244,7 +231,7 @@ def prose(text: str) -> str:
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.")
 RAISED = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))
 SYMBOLS = {
-    "sum": "∑ ", "prod": "∏ ", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
+    "sum": "∑", "prod": "∏", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
     "rvert": "|", "in": " ∈ ", "le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "cdot": " · ",
     "times": " × ", "to": " → ", "mid": " | ", "infty": "∞", "top": "ᵀ", "approx": " ≈ ",
     "pm": " ± ", "sim": " ~ ", "dots": "…", "ldots": "…", "langle": "⟨", "rangle": "⟩", "ell": "ℓ",
@@ -261,14 +248,16 @@ ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0
 
 
 def plain(latex: str) -> str:
-    """A formula as characters: `\\frac{a}{b_i}` as `a / b_i`.
+    r"""A formula as characters: `\frac{a}{b_i}` as `a / b_i`.
 
     Raises:
         ValueError: If a command is unknown: give it a character in SYMBOLS.
     """
     tokens = TOKEN.findall(latex)
     tokens.reverse()
-    return re.sub(r"(?<=\S) {2}(?=\S)", " ", _until(tokens, "")).strip()
+    text = re.sub(r"(?<=\S) {2}(?=\S)", " ", _until(tokens, "")).strip()
+    alone = re.fullmatch(r"\((?:[^()]|\([^()]*\))*\)", text)  # a fraction and nothing else
+    return text[1:-1] if alone else text
 
 
 def _until(tokens: list[str], end: str) -> str:
@@ -317,16 +306,15 @@ def _argument(tokens: list[str]) -> str:
 
 def _ratio(tokens: list[str]) -> str:
     above, below = (_grouped(_argument(tokens)) for _ in range(2))
-    return f"{above} / {below} "
+    return f"({above} / {below}) "
+
+
+WHOLE = re.compile(r"[\w\u0300-\u036f⁰-ⁿ²³¹]+|\([^()]*\)[²³]?|‖[^‖]*‖[_\w²]*")
 
 
 def _grouped(text: str) -> str:
     """In parentheses, unless it holds together without them."""
-    return (
-        text
-        if re.fullmatch(r"[\w\u0300-\u036f⁰-ⁿ²³¹]+|\([^()]*\)|‖[^‖]*‖[_\w²]*", text)
-        else f"({text})"
-    )
+    return text if WHOLE.fullmatch(text) else f"({text})"
 
 
 def _script(kind: str, text: str) -> str:

@@ -1,5 +1,7 @@
 """`python -m offmap`."""
 
+import sys
+
 from offmap.cli import main
 
-main()
+sys.exit(main())

@@ -34,7 +34,7 @@ def attempt(call: Callable[[], T]) -> T | Failure:
         return Failure(error, f"{type(error).__name__}: {text}", traceback.format_exc())
 
 
-def readable(call: Callable[[], T], what: str) -> T:
+def readable(call: Callable[[], T], what: str, done: str = "read") -> T:
     """What `call` reads, or a refusal that names `what` and gives the reason in one sentence.
 
     Raises:
@@ -45,4 +45,4 @@ def readable(call: Callable[[], T], what: str) -> T:
         return result
     if isinstance(result.error, InputError):
         raise result.error
-    raise InputError(f"{what} cannot be read: {result.summary}") from result.error
+    raise InputError(f"{what} cannot be {done}: {result.summary}") from result.error

@@ -25,7 +25,7 @@ from offmap.engine.ledger import Ledger, Watcher
 from offmap.engine.local import run_local
 from offmap.engine.probe import estimate
 from offmap.engine.progress import Silent
-from offmap.engine.store import Store
+from offmap.engine.store import Store, writing
 from offmap.engine.survey import Survey, examine
 from offmap.engine.work import Context
 from offmap.inputs import head_name
@@ -89,8 +89,10 @@ def plan(
     Raises:
         InputError: If the run, the name of a measure or a setting cannot be used.
     """
-    selection = Selection(parse_cost(max_cost), only, skip, settings or {})
-    resources = Resources(parse_bytes(memory), _threads(threads), seed)
+    selection, resources = requested(
+        max_cost=max_cost, only=only, skip=skip, settings=settings, memory=memory, seed=seed,
+        threads=threads,
+    )  # fmt: skip
     return prepare(run, selection, resources).plan
 
 
@@ -131,8 +133,10 @@ def audit(
         InputError: If something that the user gave cannot be used. What was finished is kept.
     """
     began = perf_counter()
-    selection = Selection(parse_cost(max_cost), only, skip, settings or {})
-    resources = Resources(parse_bytes(memory), _threads(threads), seed)
+    selection, resources = requested(
+        max_cost=max_cost, only=only, skip=skip, settings=settings, memory=memory, seed=seed,
+        threads=threads, engine=engine,
+    )  # fmt: skip
     work_on = _engine(engine)
     temporary = tempfile.TemporaryDirectory(prefix="offmap-") if out is None else nullcontext(out)
     with temporary as folder:
@@ -156,8 +160,30 @@ def audit(
                 thumbnails=thumbnails(ready.run.splits, entries, ready.domain),
             )  # fmt: skip
             if out is not None:
-                report.save(Path(out))
+                with writing(Path(out)):
+                    report.save(Path(out))
     return report
+
+
+def requested(
+    *,
+    max_cost: str,
+    only: Sequence[str],
+    skip: Sequence[str],
+    settings: Settings | None,
+    memory: int | str,
+    seed: int,
+    threads: int | None,
+    engine: str = "local",
+) -> tuple[Selection, Resources]:
+    """What was asked for, checked before anything is loaded; arguments as of `audit`.
+
+    Raises:
+        InputError: If a measure, a setting, a size or an engine is none.
+    """
+    _engine(engine)
+    selection = Selection(parse_cost(max_cost), only, skip, settings or {})
+    return selection, Resources(parse_bytes(memory), _threads(threads), seed)
 
 
 def prepare(run: TrainingRun, selection: Selection, resources: Resources) -> Prepared:
@@ -268,9 +294,10 @@ def _provenance(
         peak_bytes=ledger.peak_bytes,
         seconds=seconds,
         settings={name: dict(given) for name, given in settings.items()},
-        fingerprints={n: ready.prints[n] for n in ("code", "model", *run.splits)},
+        fingerprints={n: ready.prints[n] for n in ("code", "model")}
+        | {name: ready.prints[f"split:{name}"] for name in run.splits},
         domain={
-            "shape": list(domain.shape),
+            "shape": tuple(domain.shape),
             "dtype": str(domain.dtype).removeprefix("torch."),
             "low": domain.low,
             "high": domain.high,

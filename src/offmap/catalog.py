@@ -49,7 +49,7 @@ def catalog(package: str, kind: type[T]) -> dict[str, T]:
 
 def _again(_: str) -> None:
     """A package that cannot be imported is an error; `walk_packages` would pass it over."""
-    raise  # noqa: PLE0704 - called while the error is handled
+    raise
 
 
 def measures() -> Measures:

@@ -287,7 +287,8 @@ def _field(name: str) -> Callable[[TrainingRun, Split | None], str | None]:
     def missing(run: TrainingRun, _: Split | None) -> str | None:
         value = getattr(run, name)
         empty = value is None or (isinstance(value, (tuple, list, dict)) and not value)
-        return f"the run has no {name}" if empty else None
+        split = " split" if name in ("train", "test") else ""
+        return f"the run has no {name}{split}" if empty else None
 
     return missing
 

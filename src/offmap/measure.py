@@ -214,11 +214,11 @@ def _check(unit: Measure) -> None:
                 f"measure {name} asks for {word!r}, which is not in the vocabulary: expected one "
                 f"of {', '.join(VOCABULARY)}; settings go behind the * with a default"
             )
-    words = positional(unit.function)
+    words, settings = positional(unit.function), unit.settings
     for word, given in (("per_example", unit.per_example), ("replicates", unit.replicate)):
         if (word in words) != (given is not None):
             raise TypeError(f"measure {name}: expected {word!r} to be both given and asked for")
-    if unit.replicate is not None and "seeds" not in unit.settings:
+    if unit.replicate is not None and "seeds" not in settings:
         raise TypeError(f"measure {name}: expected a setting `seeds`, the number of replicates")
     if unit.per_example is not None:
         asked = [word for word in positional(unit.per_example) if home(word)[0] is None]

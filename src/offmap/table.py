@@ -151,7 +151,7 @@ class RawFile(Table):
         if values.numel() == 0:
             return
         file.seek(self.offset + start * self.row_bytes)
-        buffer = values.numpy().view(np.uint8).reshape(-1).data
+        buffer = values.reshape(-1).view(torch.uint8).numpy().data
         filled = 0
         while filled < len(buffer):
             count = file.readinto(buffer[filled:])

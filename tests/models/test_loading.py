@@ -127,6 +127,9 @@ def test_weights_of_another_model_are_refused_in_one_sentence(tmp_path, model):
             r"model has not \(old.body.1.weight, ")  # fmt: skip
     with pytest.raises(InputError, match=want):
         load_weights(model, tmp_path / "w.pt")
+    torch.save({f"module.{k}x": v for k, v in model.state_dict().items()}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"has not \(module.body.1.weightx, "):
+        load_weights(model, tmp_path / "w.pt")
     part = {k: v for k, v in model.state_dict().items() if k != "head.bias"}
     torch.save(part, tmp_path / "w.pt")
     with pytest.raises(InputError, match=r"got others: it lacks 1 of 4 \(head.bias\)$"):
@@ -257,7 +260,7 @@ def test_factories_that_fail_are_named_with_their_error(write):
         number = 3
         """
     )
-    with pytest.raises(InputError, match=r"mymodel.py:broken' cannot be read: .*no such size: 4"):
+    with pytest.raises(InputError, match=r"mymodel.py:broken' cannot be built: .*no such size: 4"):
         load_model(f"{path}:broken", parameters={"size": 4})
     with pytest.raises(InputError, match=r"TypeError: .*unexpected keyword argument 'depth'"):
         load_model(f"{path}:broken", parameters={"depth": 4})

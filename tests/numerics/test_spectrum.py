@@ -131,7 +131,13 @@ def test_half_constant_points_do_not_break_the_cross_check(generator):
     rows = torch.zeros(20, 4)
     rows[::2] = torch.randn(10, 4, generator=generator)
     below, above = stable_rank(centered_gram(rows))
-    assert 1 <= below.value < above.value
+    assert 1 <= below.value < above.value < math.inf
+
+
+def test_points_without_variance_have_a_top_eigenvalue_of_zero():
+    value, vector = top_variance(torch.zeros(5, 5, dtype=torch.double))
+    assert value == 0
+    assert vector.norm() == pytest.approx(1)
 
 
 def test_refuses_too_few_points():

@@ -65,7 +65,7 @@ def test_reconstruction_leaves_targets_out(write):
 
 @pytest.mark.parametrize("hole", ["", "NA", "nan"])
 def test_missing_inputs_are_refused_by_row_and_column(write, hole):
-    with pytest.raises(InputError, match=r"at row 1, column 'b'"):
+    with pytest.raises(InputError, match=r"got none at row 1, column 'b'"):
         load_split(write(f"a,b,y\n1,2,0\n1,{hole},1\n"))
 
 

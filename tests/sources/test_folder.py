@@ -45,7 +45,10 @@ def test_other_files_and_hidden_ones_are_passed_over(root):
     (root / "cat" / ".hidden.png").write_bytes(b"")
     (root / ".cache").mkdir()
     (root / "labels.csv").write_text("a,b\n")
-    assert len(load_split(root)) == 5
+    split = load_split(root)
+    assert len(split) == 5
+    assert split.class_names == ("cat", "dog")
+    assert split.targets.max() == 1
 
 
 def test_images_must_agree(root):

@@ -81,6 +81,7 @@ def test_tokens_are_never_pixels():
     served = as_inputs(table(3, 8), "tokens")
     assert served.dtype == served.read(0, 3).dtype == torch.int64
     assert torch.equal(served.take(torch.tensor([2, 1])), table(3, 8).values.long()[[2, 1]])
+    assert served.take(torch.tensor([2])).dtype == torch.int64
     assert served.read(1, 2).tolist() == table(3, 8).values[1:2].tolist()
     whole = TensorTable(torch.ones(2, 3, dtype=torch.int64))
     assert as_inputs(whole, "tokens") is whole

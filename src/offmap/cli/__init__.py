@@ -1,11 +1,11 @@
 """The command line. Each command is a file; what is heavy is imported when a command runs."""
 
-import sys
+from collections.abc import Sequence
 
 import typer
 
 from offmap.attempt import InputError
-from offmap.cli.audit import audit
+from offmap.cli.audit import WRONG_INPUT, audit
 from offmap.cli.compare import compare
 from offmap.cli.explain import explain
 from offmap.cli.plan import plan
@@ -21,10 +21,17 @@ for command in (audit, plan, explain, compare):
     app.command()(command)
 
 
-def main() -> None:
-    """Run a command; what the user gave wrongly is one sentence and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code. What was given wrongly is one sentence, and 2.
+
+    Args:
+        arguments: Without the name of the program; those it was started with where None.
+    """
     try:
-        app()
+        app(arguments)
     except InputError as error:
-        typer.echo(f"offmap: {error}", err=True)
-        sys.exit(2)
+        typer.echo(f"offmap: {' '.join(str(error).split())}", err=True)
+        return WRONG_INPUT
+    except SystemExit as end:  # how typer ends, always
+        return int(end.code or 0)
+    return 0

@@ -1,6 +1,7 @@
 """`offmap audit`: take every reading, write the report, and hold it against the gates."""
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +63,7 @@ def audit(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
 ) -> None:
-    r"""Take every reading that the evidence allows, with a verdict per question and next steps.
+    """Take every reading that the evidence allows, with a verdict per question and next steps.
 
     Exit codes: 0 done, 1 a gate failed, 2 the input or the usage is wrong, 3 done but a measure
     failed (the report is whole and says which).
@@ -71,30 +72,40 @@ def audit(
     Raises:
         InputError: If something that was given cannot be used.
         Exit: With the exit code.
-    """
+    """  # noqa: D301 - typer ends the help at the form feed
     from rich.console import Console
 
     from offmap.audit import audit as take
+    from offmap.audit import requested
     from offmap.catalog import measures as all_measures
+    from offmap.engine.store import Store
     from offmap.report.gates import parse
     from offmap.report.report import Report
 
-    console = Console(stderr=json_, quiet=quiet)
+    # All that can be wrong is looked at before the run is made, which may take long.
     gates = [parse(expression, all_measures()) for expression in fail_on]
     before = None if baseline is None else Report.load(baseline)
-    run = options.make_run(
-        run_file, demo, model=model, weights=weights, data={"train": train, "test": test},
-        shifts=shift, columns={"inputs": inputs, "targets": targets, "groups": groups},
-        task=task, feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
-        memory=memory,
-    )  # fmt: skip
+    asked = {
+        "max_cost": max_cost, "only": options.names(measures), "skip": options.names(skip),
+        "settings": options.settings(set_), "memory": memory, "seed": seed, "threads": threads,
+        "engine": engine,
+    }  # fmt: skip
+    requested(**asked)
+    files = options.files(train, test, shift)
+    Store(out)
+
+    console = Console(stderr=json_, quiet=quiet)
     watching = _Watching(console)
+    aside = redirect_stdout(sys.stderr) if json_ else nullcontext()  # what the user's code prints
     try:
-        report = take(
-            run, out=out, max_cost=max_cost, only=options.names(measures),
-            skip=options.names(skip), settings=options.settings(set_), memory=memory,
-            engine=engine, seed=seed, threads=threads, fresh=fresh, watcher=watching,
-        )  # fmt: skip
+        with options.naming(files), aside:
+            run = options.make_run(
+                run_file, demo, model=model, weights=weights, files=files,
+                columns={"inputs": inputs, "targets": targets, "groups": groups}, task=task,
+                feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
+                memory=memory,
+            )  # fmt: skip
+            report = take(run, out=out, fresh=fresh, watcher=watching, **asked)
     except KeyboardInterrupt:
         sys.stderr.write(
             f"interrupted: what was finished is kept in {out}; "
@@ -104,12 +115,9 @@ def audit(
     finally:
         watching.stop()
     results = _judge(report, gates, before)
-    if junit is not None:
-        from offmap.report.files import write_whole
-        from offmap.report.junit import junit as as_junit
-
-        write_whole(junit, as_junit(report, results))
     _tell(console, report, results, out, json_=json_)
+    if junit is not None:
+        _write_junit(junit, report, results)
     if not all(result.passed for result in results):
         raise typer.Exit(GATE_FAILED)
     if report.failed:
@@ -143,6 +151,15 @@ def _judge(report: "Report", gates: list, before: "Report | None") -> "tuple[Gat
 
     results = evaluate(gates, report)
     return results if before is None else (*results, baseline_gate(before, report))
+
+
+def _write_junit(path: Path, report: "Report", results: "tuple[GateResult, ...]") -> None:
+    from offmap.engine.store import writing
+    from offmap.report.files import write_whole
+    from offmap.report.junit import junit as as_junit
+
+    with writing(path, "--junit"):
+        write_whole(path, as_junit(report, results))
 
 
 def _tell(

@@ -1,16 +1,20 @@
 """Options that several commands take, and the run that they describe."""
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from offmap.attempt import Failure, InputError, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import inspect
+    from collections.abc import Callable, Iterator, Mapping
 
     from offmap.run import Split, Task, TrainingRun
+
+T = TypeVar("T")
 
 RunFile = Annotated[
     Path | None, typer.Argument(help="A Python file that defines run(...) -> TrainingRun.")
@@ -55,8 +59,42 @@ Set = Annotated[list[str], typer.Option("--set", help="MEASURE.SETTING=VALUE; re
 Memory = Annotated[str, typer.Option(help="Memory budget, such as 4GiB.")]
 Seed = Annotated[int, typer.Option(help="Root of every random number.")]
 Threads = Annotated[
-    int | None, typer.Option(help="Threads that each task computes with [default: cores, up to 8].")
+    int | None,
+    typer.Option(min=1, help="Threads that each task computes with [default: cores, up to 8]."),
 ]
+
+
+def files(train: Path | None, test: Path | None, shifts: list[str]) -> dict[str, Path]:
+    """The file of each split that was named.
+
+    Raises:
+        InputError: If a shift has no name or no file, or a name that is reserved.
+    """
+    ends = {"train": train, "test": test}
+    found = {name: path for name, path in ends.items() if path is not None}
+    for name, path in pairs(shifts, "--shift NAME=PATH").items():
+        if name in ("train", "test"):
+            raise InputError(f"expected another name for the shift {name!r}: it is reserved")
+        if not path:
+            raise InputError(f"expected --shift NAME=PATH, got no path for {name!r}")
+        found[name] = Path(path)
+    return found
+
+
+@contextmanager
+def naming(files: "Mapping[str, Path]") -> "Iterator[None]":
+    """In this block a complaint about a split says which file the split is from.
+
+    Raises:
+        InputError: As raised in the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        split, colon, rest = str(error).partition(": ")
+        if not colon or split not in files:
+            raise
+        raise InputError(f"{split} ({files[split]}): {rest}") from error
 
 
 def make_run(
@@ -65,8 +103,7 @@ def make_run(
     *,
     model: str | None,
     weights: Path | None,
-    data: dict[str, Path | None],
-    shifts: list[str],
+    files: "Mapping[str, Path]",
     columns: dict[str, str | None],
     task: "Task | None",
     feature_layer: str | None,
@@ -82,7 +119,7 @@ def make_run(
     said = [
         name
         for name, given in (("--demo", demo), ("a run file", run_file), ("--model", model))
-        if given
+        if given is not None
     ]
     if len(said) != 1:
         raise InputError(
@@ -90,23 +127,47 @@ def make_run(
             f"got {' and '.join(said) or 'none of them'}"
         )
     given = pairs(parameters, "-P KEY=VALUE")
+    of_model = {
+        "--weights": weights, **{_option(name): path for name, path in files.items()},
+        **{f"--{name}": column for name, column in columns.items()}, "--task": task,
+        "--feature-layer": feature_layer, "--allow-pickle": allow_pickle or None,
+    }  # fmt: skip
     if demo is not None:
         from offmap.demo import demo as built_in
 
+        _refuse(of_model | {"-P": given or None}, "--demo, which brings its own model and data")
         return built_in(demo)
     if run_file is not None:
+        _refuse(of_model, "a run file, which brings its own model and data (-P reaches it)")
         return load_run_file(run_file, given)
     assert model is not None
-    loaded = load_data(data, shifts, columns=columns, task=task, memory=memory)
+    if Path(model).is_file():
+        program = {"--weights": weights, "-P": given or None}
+        _refuse(program, f"{model}, an exported program, which is whole")
+    loaded = load_data(files, columns=columns, task=task, memory=memory)
     return run_of(
         loaded, model, weights, task=task, feature_layer=feature_layer,
         allow_pickle=allow_pickle, parameters=given,
     )  # fmt: skip
 
 
+def _option(split: str) -> str:
+    return f"--{split}" if split in ("train", "test") else "--shift"
+
+
+def _refuse(options: "Mapping[str, object]", place: str) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        InputError: If one was given.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"expected no {given[0]} with {place}: leave it out")
+
+
 def load_data(
-    data: "Mapping[str, Path | None]",
-    shifts: list[str],
+    files: "Mapping[str, Path]",
     *,
     columns: "Mapping[str, str | None]",
     task: "Task | None",
@@ -120,14 +181,9 @@ def load_data(
     from offmap.audit import parse_bytes
     from offmap.sources import load_split
 
-    paths = {name: path for name, path in data.items() if path is not None}
-    for name, path in pairs(shifts, "--shift NAME=PATH").items():
-        if name in ("train", "test"):
-            raise InputError(f"expected another name for the shift {name!r}: it is reserved")
-        paths[name] = Path(path)
     loaded: dict[str, Split] = {}
     names = None
-    for name, path in paths.items():
+    for name, path in files.items():
         loaded[name] = load_split(
             path, name=name, task=task, class_names=names, memory=parse_bytes(memory),
             inputs=columns["inputs"], targets=columns["targets"], groups=columns["groups"],
@@ -179,52 +235,99 @@ def load_run_file(path: Path, given: dict[str, str]) -> "TrainingRun":
             unknown.
     """
     import importlib.util
-    import inspect
     import sys
 
-    from offmap.catalog import unknown
-    from offmap.plan import like
     from offmap.run import TrainingRun
 
     if not path.is_file():
-        raise InputError(f"expected a run file, got {path}, which does not exist")
+        raise InputError(f"{path}: expected a run file, got none of that name")
+    if path.suffix != ".py":
+        raise InputError(f"{path}: expected a run file that ends in .py (a model needs --model)")
     spec = importlib.util.spec_from_file_location(f"offmap_run_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"expected a Python file, got {path}")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.resolve()))
     loader = spec.loader
-    loaded = attempt(lambda: loader.exec_module(module))
-    if isinstance(loaded, Failure):
-        raise InputError(f"{path}: {loaded.summary}")
+    _of_user(lambda: loader.exec_module(module), path, "it")
     function = getattr(module, "run", None)
     if not callable(function):
         raise InputError(f"{path}: expected a function run(...) -> TrainingRun, got none")
-    signature = inspect.signature(function).parameters
-    known = {name: parameter.default for name, parameter in signature.items()}
-    for name in given:
-        if name not in known:
-            raise InputError(unknown(name, known, f"parameter of run in {path.name}"))
-    missing = [
-        n for n, default in known.items() if default is inspect.Parameter.empty and n not in given
-    ]
-    if missing:
-        raise InputError(f"{path}: expected -P {missing[0]}=VALUE, which run(...) requires")
-    values = {
-        name: text if known[name] is inspect.Parameter.empty else like(known[name], text, name)
-        for name, text in given.items()
-    }
-    run = attempt(lambda: function(**values))
-    if isinstance(run, Failure):
-        if isinstance(run.error, InputError):
-            raise run.error
-        raise InputError(f"{path}: run(...) raised {run.summary}")
+    values = arguments(function, given, path)
+    run = _of_user(lambda: function(**values), path, "run(...)")
     if not isinstance(run, TrainingRun):
         raise InputError(
             f"{path}: expected run(...) to return a TrainingRun, got {type(run).__name__}"
         )
     return run
+
+
+def _of_user(call: "Callable[[], T]", path: Path, what: str) -> "T":
+    """What code in the user's file returns.
+
+    Raises:
+        InputError: If it raises anything, or leaves the program; with the line where it did.
+    """
+    try:
+        result = attempt(call)
+    except SystemExit as end:
+        raise InputError(
+            f"{path}: expected {what} to come to an end, got sys.exit({end.code!r})"
+        ) from end
+    if not isinstance(result, Failure):
+        return result
+    if isinstance(result.error, InputError):
+        raise result.error
+    line = _line(result.error, path)
+    where = f", line {line}" if line else ""
+    raise InputError(f"{path}{where}: {what} raised {result.summary}") from result.error
+
+
+def _line(error: Exception, path: Path) -> int | None:
+    """The last line of the file that the error went through."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]
+    return lines[-1] if lines else None
+
+
+def arguments(
+    function: "Callable[..., object]", given: "Mapping[str, str]", path: Path
+) -> dict[str, object]:
+    """What `run` of a run file is called with: each text as the kind of thing it asks for.
+
+    Raises:
+        InputError: If a parameter is unknown or missing, or a value does not fit.
+    """
+    import inspect
+
+    from offmap.catalog import unknown
+
+    known = inspect.signature(function).parameters
+    for name in given:
+        if name not in known:
+            if not known:
+                raise InputError(f"{path}: expected no -P, for run() takes none, got {name!r}")
+            raise InputError(unknown(name, known, f"parameter of run in {path.name}"))
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in given:
+            raise InputError(f"{path}: expected -P {name}=VALUE, which run(...) requires")
+    return {name: _argument(known[name], text) for name, text in given.items()}
+
+
+def _argument(parameter: "inspect.Parameter", text: str) -> object:
+    """A value as the default or the annotation of a parameter wants it."""
+    from offmap.plan import like
+
+    default = parameter.default
+    if isinstance(default, str) or parameter.annotation in (str, str | None):
+        return text
+    if isinstance(default, Path) or parameter.annotation in (Path, Path | None):
+        return Path(text)
+    if default is None or default is parameter.empty:
+        return literal(text)
+    return like(default, text, f"-P {parameter.name}")
 
 
 def pairs(texts: list[str], form: str) -> dict[str, str]:

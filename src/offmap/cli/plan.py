@@ -37,17 +37,22 @@ def plan(
     from rich.console import Console
 
     from offmap.audit import plan as make_plan
+    from offmap.audit import requested
 
-    run = options.make_run(
-        run_file, demo, model=model, weights=weights, data={"train": train, "test": test},
-        shifts=shift, columns={"inputs": inputs, "targets": targets, "groups": groups},
-        task=task, feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
-        memory=memory,
-    )  # fmt: skip
-    made = make_plan(
-        run, max_cost=max_cost, only=options.names(measures), skip=options.names(skip),
-        settings=options.settings(set_), memory=memory, seed=seed, threads=threads,
-    )  # fmt: skip
+    asked = {
+        "max_cost": max_cost, "only": options.names(measures), "skip": options.names(skip),
+        "settings": options.settings(set_), "memory": memory, "seed": seed, "threads": threads,
+    }  # fmt: skip
+    requested(**asked)  # before the run is made, which may take long
+    files = options.files(train, test, shift)
+    with options.naming(files):
+        run = options.make_run(
+            run_file, demo, model=model, weights=weights, files=files,
+            columns={"inputs": inputs, "targets": targets, "groups": groups}, task=task,
+            feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
+            memory=memory,
+        )  # fmt: skip
+        made = make_plan(run, **asked)
     console = Console()
     for part in tables(made):
         console.print(part)

@@ -8,6 +8,8 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy
+import scipy
 import torch
 from torch import Tensor
 
@@ -18,7 +20,9 @@ from offmap.run import Recipe, TrainingRun
 
 
 def fingerprints(run: TrainingRun, seen: Mapping[str, Survey], threads: int) -> dict[str, str]:
-    """Of the code, the model, what was settled about the run, its recipe and history, its splits.
+    """Of the code, the model, what was settled about the run, its recipe and history, and more.
+
+    Splits stand under `split:<name>`, measures under `measure:<name>`.
 
     Args:
         run: With its domain settled.
@@ -26,20 +30,26 @@ def fingerprints(run: TrainingRun, seen: Mapping[str, Survey], threads: int) -> 
         threads: That each task computes with; part of the last bits of every number.
     """
     first = next(iter(run.splits.values()))
-    said = [str(run.domain), run.task, run.feature_layer, list(run.class_names or ()), threads]
+    said = [
+        str(run.domain), run.task, run.feature_layer, list(run.class_names or ()), threads,
+        *(library.__version__ for library in (torch, numpy, scipy)),
+    ]  # fmt: skip
     prints = {
         "code": code(),
         "model": fingerprint_model(run.model, first),
         "settled": _hash(json.dumps(said)),
-        **{name: survey.fingerprint for name, survey in seen.items()},
-        **{name: source(unit.function.__module__) for name, unit in measures().items()},
+        **{f"split:{name}": survey.fingerprint for name, survey in seen.items()},
+        **{f"measure:{n}": source(unit.function.__module__) for n, unit in measures().items()},
     }
     if run.recipe is not None:
         prints["recipe"] = recipe(run.recipe)
     if run.history is not None:
-        prints["history"] = _hash(run.history.correct.cpu().contiguous().numpy().tobytes())
+        columns = {"correct": run.history.correct, "loss": run.history.loss}
+        prints["history"] = _weights({n: c for n, c in columns.items() if c is not None})
     if run.checkpoints:
-        prints["checkpoints"] = _hash("".join(_weights(c.weights) for c in run.checkpoints))
+        prints["checkpoints"] = _hash(
+            "".join(f"{c.epoch} {_weights(c.weights)}" for c in run.checkpoints)
+        )
     return prints
 
 
@@ -56,9 +66,13 @@ def code() -> str:
 
 @cache
 def source(module: str) -> str:
-    """Of the source file of a module."""
-    file = inspect.getfile(importlib.import_module(module))
-    return _hash(Path(file).read_bytes())
+    """Of a measure's module; outside offmap, of the whole package that it lies in."""
+    package = importlib.import_module(module.partition(".")[0])
+    if package.__name__ == "offmap" or not hasattr(package, "__path__"):
+        files = [Path(inspect.getfile(importlib.import_module(module)))]
+    else:
+        files = sorted(path for root in package.__path__ for path in Path(root).rglob("*.py"))
+    return _hash(b"".join(path.read_bytes() for path in files))
 
 
 def recipe(given: Recipe) -> str:
@@ -85,7 +99,7 @@ def _written(part: object) -> str:
 def _weights(weights: Mapping[str, Tensor]) -> str:
     digest = blake2b(digest_size=16)
     for name, weight in weights.items():
-        digest.update(name.encode())
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 

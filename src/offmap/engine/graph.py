@@ -78,7 +78,7 @@ class Builder:
     Args:
         run: What is audited.
         seed: Root of the generators.
-        roots: Fingerprints: `code`, `model`, `recipe`, `history`, and of each split by name.
+        roots: Fingerprints, as `fingerprints` gives them.
     """
 
     def __init__(self, run: TrainingRun, seed: int, roots: Mapping[str, str]) -> None:
@@ -126,8 +126,9 @@ class Builder:
             rows = max(1, SHARD_BYTES // max(1, table.row_bytes)) // BATCH * BATCH
             size = min(SHARD_ROWS, max(BATCH, rows))
             wants = tuple(sorted(self.wants[split]))
+            roots = ["model", f"split:{split}"]
             self.done["pass", split] = tuple(
-                self._add(Task("pass", "pass", split, start, stop, wants=wants), ("model", split))
+                self._add(Task("pass", "pass", split, start, stop, wants=wants), roots)
                 for start, stop in _shards(len(table), size)
             )
         return self.done["pass", split]
@@ -141,7 +142,7 @@ class Builder:
         kind: Kind = "neighbors" if work == "neighbors" else "feature_neighbors"
         for start, stop in _shards(n, SEARCH_ROWS):
             task = Task(kind, work, split, start, stop, sources=tuple(dict.fromkeys(sources)))
-            yield self._add(task, ("train", split))
+            yield self._add(task, ["model", "split:train", f"split:{split}"])
 
     def _reading(self, choice: Choice) -> str:
         unit, settings = choice.measure, tuple(sorted(choice.settings.items()))
@@ -163,28 +164,27 @@ class Builder:
             base = replace(base, sources=(*sources, ("inner", choice.split, tuple(keys))))
         return self._add(base, roots)
 
-    def _roots(self, choice: Choice) -> tuple[str, ...]:
+    def _roots(self, choice: Choice) -> list[str]:
         """Names of the fingerprints on which a measure's result depends."""
-        names = {"model", "settled", choice.measure.name}
+        names, splits = {"model", f"measure:{choice.measure.name}"}, set()
         for word in choice.measure.needs:
-            prefix, base = home(word)
             if word in ("recipe", "history", "checkpoints"):
                 names.add(word)
-            elif word == "shifts" or prefix == "all":
-                names |= set(self.run.splits)
+            elif word == "shifts":
+                splits |= set(self.run.shifts)
             elif word in ("train", "test"):
-                names.add(word)
-            elif prefix is not None:
-                names.add(prefix)
-            elif VOCABULARY[base].per_split:
-                names.add(choice.split)
-        return tuple(sorted(names & (set(self.roots) | set(self.run.splits))))
+                splits.add(word)
+            splits |= set(splits_of(self.run, word, choice.split))
+            if home(word)[1] in ("neighbors", "feature_neighbors"):
+                splits.add("train")
+        return sorted(names | {f"split:{name}" for name in splits})
 
     def _add(self, task: Task, roots: Sequence[str]) -> str:
+        # Not the keys of the sources: they differ with what other measures want of a pass.
         prints = {name: self.roots[name] for name in (*roots, "code", "settled")}
         said = [
             task.kind, task.unit, task.split, task.start, task.stop, task.index, task.wants,
-            task.sources, task.settings, self.seed, prints,
+            task.settings, self.seed, prints,
         ]  # fmt: skip
         key = blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16)
         task = replace(task, key=key.hexdigest())

@@ -103,8 +103,10 @@ def _miniature(run: TrainingRun, size: int) -> TrainingRun:
 
 def _timed(run: TrainingRun, choices: Sequence[Choice], seed: int) -> Iterator[tuple[Task, float]]:
     """Each task of a small run with its seconds; those that cannot be done are left out."""
-    names = ("code", "settled", "model", "recipe", "history", "checkpoints", *run.splits)
-    roots = dict.fromkeys((*names, *(choice.measure.name for choice in choices)), "")
+    names = ["code", "settled", "model", "recipe", "history", "checkpoints"]
+    names += [f"split:{name}" for name in run.splits]
+    names += [f"measure:{choice.measure.name}" for choice in choices]
+    roots = dict.fromkeys(names, "")
     graph = Builder(run, seed, roots).build(choices)
     context = Context(run, seed)
     results: dict[str, Mapping[str, TensorTable]] = {}

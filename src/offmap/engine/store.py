@@ -55,7 +55,9 @@ class Store:
         Raises:
             InputError: If another audit is at work in it.
         """
-        with writing(self.folder), (self.folder / ".lock").open("w") as file:
+        with writing(self.folder):
+            file = (self.folder / ".lock").open("w")
+        with file:
             if not _lock(file.fileno()):
                 raise InputError(
                     f"another audit is at work in {self.folder}: wait for it, or give another --out"
@@ -131,18 +133,18 @@ def with_rows(entry: Entry, rows: Table | None) -> Entry:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(place: Path, option: str = "--out") -> Iterator[None]:
     """Turns what the file system says into one sentence.
 
     Raises:
-        InputError: If the folder cannot be written, or the disk is full.
+        InputError: If the place cannot be written, or the disk is full.
     """
     try:
         yield
     except OSError as error:
         raise InputError(
-            f"expected to write into {folder}, got {error.strerror or error}: free some space or "
-            "give another --out; what was finished is kept"
+            f"{place}: expected to write there, got {error.strerror or error}: free some space or "
+            f"give another {option}; what was finished is kept"
         ) from error
 
 

@@ -50,10 +50,11 @@ def survey(split: Split) -> Survey:
         low, high = min(low, least.item()), max(high, most.item())
         squares += _sum_of_squares(chunk)
         start += len(chunk)
-    for values in (split.known_targets, split.groups):
+    for what, values in (("targets", split.known_targets), ("groups", split.groups)):
         if values is not None:
             if values.is_floating_point():
-                _refuse_non_finite(values, f"{split.name}: targets", 0)
+                _refuse_non_finite(values, f"{split.name}: {what}", 0)
+            digest.update(f"{what} {tuple(values.shape)} {values.dtype}".encode())
             digest.update(_bytes(values))
     count = len(split) * max(1, torch.Size(split.shape).numel())
     return Survey(digest.hexdigest(), low, high, squares / count)
@@ -146,8 +147,8 @@ def check_model(run: TrainingRun, domain: Domain) -> None:
 
 
 def _try_model(run: TrainingRun, few: Split, domain: Domain) -> None:
-    inputs = few.inputs.to(device_of(run.model))
-    before = inputs.clone()
+    before = few.inputs.to(device_of(run.model))
+    inputs = before.clone()  # the user's data stay as they are whatever the model does
 
     def answer() -> Tensor:
         with evaluating(run.model):
@@ -158,8 +159,9 @@ def _try_model(run: TrainingRun, few: Split, domain: Domain) -> None:
         if isinstance(out.error, InputError):
             raise out.error
         raise InputError(
-            f"{few.name}: expected a model that takes inputs of shape {('n', *domain.shape)} and "
-            f"type {domain.dtype}, got {out.summary}"
+            f"{few.name}: expected a model that takes inputs of shape "
+            f"({', '.join(map(str, ('n', *domain.shape)))}) and type {domain.dtype}, "
+            f"got {out.summary}"
         )
     if not torch.equal(before, inputs):
         raise InputError(

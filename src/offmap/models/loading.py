@@ -37,7 +37,7 @@ def load_model(
             do not fit.
     """
     build = _found(factory)
-    model = readable(lambda: build(**(parameters or {})), f"the model of {factory!r}")
+    model = readable(lambda: build(**(parameters or {})), f"the model of {factory!r}", "built")
     if not isinstance(model, nn.Module):
         raise InputError(f"{factory!r}: expected it to build a torch module, got {_kind(model)}")
     if weights is not None:

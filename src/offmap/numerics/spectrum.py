@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 BLOCK_BYTES = 32 * 2**20  # of float64 columns held at once
+ROUNDING = 1e-12  # of the total variance; below it is rounding
 
 
 class Width(NamedTuple):
@@ -169,13 +170,14 @@ def stable_rank(gram: Float64[Tensor, "m m"]) -> tuple[Width, Width]:
     along = m * vector.square()  # [m], of the variance along it; mean 1
     below = Width(gram.trace().item() / top, _error(share - along))
 
-    held_out = torch.empty(m, dtype=torch.double, device=gram.device)
+    held_out = torch.zeros(m, dtype=torch.double, device=gram.device)
     halves = torch.arange(m, device=gram.device) % 2 == 0
     for mine in (halves, ~halves):
         _, vector = top_variance(_recentered(gram[mine][:, mine]))
         weights = vector - vector.mean()
-        length = (weights @ gram[mine][:, mine] @ weights).sqrt()
-        held_out[~mine] = (gram[~mine][:, mine] @ weights / length.clamp_min(1e-300)).square()
+        square = weights @ gram[mine][:, mine] @ weights
+        if square > ROUNDING * gram.trace():  # else that half has no direction
+            held_out[~mine] = (gram[~mine][:, mine] @ weights).square() / square
     along = held_out / held_out.mean()
     above = Width((gram.trace() / held_out.sum()).item(), _error(share - along))
     return below, above

@@ -22,6 +22,8 @@ METHODS = {
     "bound": "certified bounds",
     "proportion": "share of {n} trials, exact binomial interval",
     "difference": "difference of two estimates, by square-and-add",
+    "quantile": "quantile of {n} examples, between order statistics",
+    "jackknife": "jackknife over {n} examples",
 }
 ICONS = {"holds": "✓", "partly": "◐", "does not hold": "✕", "not measured": "–"}
 VERBS = {

@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 
 from offmap.attempt import InputError, readable
 from offmap.run import Split
-from offmap.sources.build import Request, build, refuse_empty
+from offmap.sources.build import Request, build
 from offmap.sources.names import INPUTS, listed
 from offmap.sources.store import torch_type
 from offmap.table import RawFile, Table, TensorTable
@@ -156,7 +156,6 @@ def _header(file: BufferedIOBase, where: str) -> Header:
         )
     if not shape:
         raise InputError(f"{where}: expected an array of rows, got a single number")
-    refuse_empty(shape[0], where)
     return Header(shape[0], tuple(shape[1:]), fortran, kind, file.tell())
 
 

@@ -280,4 +280,3 @@ def _bits(entry: Entry) -> tuple[object, ...]:
     rows = None if reading is None else reading.per_example
     column = None if rows is None else rows.detach().cpu().contiguous().view(torch.uint8).tolist()
     return entry.measure, entry.split, json.dumps(encode(entry.outcome)), column
-

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from offmap.engine.graph import Task
 from offmap.reading import Entry
-from offmap.run import TrainingRun
+from offmap.run import Split, TrainingRun
 
 Way = Literal["forward", "backward"]
 
@@ -67,16 +67,16 @@ class _Counted(torch.autograd.Function):
         return _Counted.apply(slopes[0], size, tally, "backward"), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         return _Counted.apply(tangents[0], *ctx.given)
 
     @staticmethod
-    def vmap(_: Any, in_dims: tuple[Any, ...], *given: Any) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *given: Any) -> tuple[Tensor, int]:
         return _Counted.apply(*given), in_dims[0]
 
 
 def counted(run: TrainingRun) -> tuple[TrainingRun, Tally]:
-    """The same run with a copy of its model, and a tally of what is done with it."""
+    """A copy of a run whose data is in memory, and a tally of what is done with its model."""
     tally = Tally()
     model = copy.deepcopy(run.model)
     for one, other in zip(model.parameters(), run.model.parameters(), strict=True):
@@ -98,7 +98,19 @@ def counted(run: TrainingRun) -> tuple[TrainingRun, Tally]:
             return build()
 
         recipe = replace(recipe, build=counting_build)
-    return replace(run, model=model, recipe=recipe), tally
+    splits = {name: _copied(split) for name, split in run.splits.items()}
+    train, test = splits.pop("train", None), splits.pop("test", None)
+    return replace(run, model=model, recipe=recipe, train=train, test=test, shifts=splits), tally
+
+
+def _copied(split: Split) -> Split:
+    targets, groups = split.known_targets, split.groups
+    return Split(
+        split.inputs.clone(),
+        None if targets is None else targets.clone(),
+        groups=None if groups is None else groups.clone(),
+        class_names=split.class_names,
+    )
 
 
 @contextmanager
@@ -116,10 +128,12 @@ def global_randomness(seed: int) -> Iterator[None]:
         np.random.seed(seed)
         random.seed(seed)
         try:
-            vars(random).update({name: getattr(other, name) for name in ours})
+            for name in ours:
+                setattr(random, name, getattr(other, name))
             yield
         finally:
-            vars(random).update(before)
+            for name, function in before.items():
+                setattr(random, name, function)
             random.setstate(python)
             np.random.set_state(numpy)
 

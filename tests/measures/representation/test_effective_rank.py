@@ -50,6 +50,12 @@ def test_a_known_spectrum(generator):
     assert reading.null.value == 4
 
 
+def test_there_are_no_more_directions_than_dimensions(generator):
+    reading = read(cloud(60, [1.0, 1.0, 1.0], generator))
+    assert reading.value <= reading.high <= 3
+    assert reading.parts["stable rank"].high <= 3
+
+
 def test_layers_inputs_and_features_are_told_apart(generator):
     """The inputs fill all 6 dimensions, the layer hands them on, the features fill one."""
     values = cloud(300, [1.0] * 6, generator)
@@ -114,6 +120,7 @@ def test_reads_the_features_of_the_sampled_rows_evenly_spaced(generator):
     assert half.high > 2.5
     first = read(values, rows=torch.arange(0, 200))
     assert first.value == pytest.approx(1)
+    assert read(values, rows=torch.arange(200, 400)).low > 1.5
 
 
 def test_tokens_have_no_input_directions(generator):

@@ -78,7 +78,9 @@ def test_orders_overfitted_honest_and_easier(generator):
     assert easier.high < honest.low < 0 < honest.high < overfitted.low
     assert easier.notes == ("This split is easier for the network than its training data.",)
     assert honest.notes == overfitted.notes == ()
-    by_chance = generalization_gap(_classes(torch.arange(100) < 95), _classes(torch.arange(100) < 90))
+    by_chance = generalization_gap(
+        _classes(torch.arange(100) < 95), _classes(torch.arange(100) < 90)
+    )
     assert by_chance.value < 0
     assert by_chance.notes == ()
 

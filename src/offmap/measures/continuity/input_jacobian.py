@@ -48,7 +48,7 @@ def jacobian_norms(
     rows = []
     with evaluating(model, gradients=True):
         for batch in split.batches(BATCH):
-            inputs = batch.inputs.to(device_of(model)).detach().requires_grad_()
+            inputs = batch.inputs.to(device_of(model)).requires_grad_()
             out = model(inputs).flatten(1).double()  # [b, c]
             out = out.softmax(dim=1) if classes else out
             if not out.requires_grad:

@@ -83,8 +83,8 @@ def distance_error(
     )
 
 
-def _originals(targets: list[Int[Tensor, " _"]]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """For each row of each split the number of its original, and of its split.
+def _originals(targets: list[Int[Tensor, " _"]]) -> Int[Tensor, " n"]:
+    """For each row of each split the number of its original.
 
     Splits with equal targets are copies of one another: their rows share originals.
     """
@@ -97,23 +97,15 @@ def _originals(targets: list[Int[Tensor, " _"]]) -> tuple[Int[Tensor, " n"], Int
             firsts.append((own, same))
             start += len(own)
         numbers.append(same)
-    splits = [torch.full((len(own),), which) for which, own in enumerate(targets)]
-    return torch.cat(numbers), torch.cat(splits)
+    return torch.cat(numbers)
 
 
 def _rows(
-    score: Float[Tensor, " n"],
-    wrong: Bool[Tensor, " n"],
-    original: tuple[Int[Tensor, " n"], Int[Tensor, " n"]],
+    score: Float[Tensor, " n"], wrong: Bool[Tensor, " n"], original: Int[Tensor, " n"]
 ) -> Float[Tensor, " m"]:
-    """One number for each original: their mean is the area, their spread its uncertainty.
-
-    The sizes of the splits are no accident, so influences are centered within each split.
-    """
+    """One number for each original: their mean is the area, their spread its uncertainty."""
     area, influence = auroc_influence(score, wrong)
-    number, split = original
-    influence = influence - (torch.bincount(split, influence) / torch.bincount(split))[split]
-    pulled = torch.bincount(number, influence)
+    pulled = torch.bincount(original, influence)
     return area + pulled * (len(pulled) / len(score))
 
 
@@ -137,7 +129,7 @@ def _within(
         if min(count, len(mistakes) - count) < NEEDED:
             notes.append(f"No area within {name}: {count} mistakes among {len(mistakes)} examples.")
             continue
-        alone = torch.arange(len(mistakes)), torch.zeros(len(mistakes), dtype=torch.long)
+        alone = torch.arange(len(mistakes))
         for score, by_split in scores.items():
             parts[f"{score}, {name}"] = _area(_rows(by_split[name], mistakes, alone), mistakes)
     return parts, tuple(notes)

@@ -1,0 +1,1 @@
+"""Measures that show what the engine gives them."""

@@ -1,0 +1,1 @@
+"""Where does the data lie, and is this input inside it?"""

@@ -1,0 +1,179 @@
+"""The documentation builds, and what it shows works: every command, every file, every link."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import typer
+
+from offmap.catalog import measures
+from offmap.cli import app
+from offmap.testing import check_card
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+QUICK = ["--measures", "generalization_gap,calibration_error", "--threads", "1"]
+
+
+def blocks(page: Path, language: str) -> Iterator[tuple[str, str]]:
+    """Title and content of each block in a language."""
+    for kind, title, content in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == language:
+            yield title, content
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Each `offmap` command in the shell blocks, as arguments."""
+    lines = "\n".join(content for _, content in blocks(page, "bash")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("offmap ")]
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """docs/generate.py."""
+    return loaded("docs_generate", ROOT / "docs" / "generate.py")
+
+
+def loaded(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ------------------------------------------------------------------------------------ the site
+
+
+def test_site_is_whole_and_asks_no_other_server(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pages = {
+        path.parent.name: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")
+    }
+    assert measures().keys() <= pages.keys()
+    loads = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:https?:)?//[^>]*>")
+    for name, page in pages.items():
+        assert not [tag for tag in loads.findall(page) if "canonical" not in tag], name
+    for style in tmp_path.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(https?:)?//", style.read_text(encoding="utf-8")), style
+    assert not list(tmp_path.rglob("generate.py"))
+
+
+def test_every_measure_has_a_page_without_markup_left_over(generate):
+    pages = generate.pages()
+    for name, unit in measures().items():
+        page = pages[f"measures/{name}.md"]
+        assert not re.search(r"\\[a-z]|math::|:math:|^(Args|Raises|Returns):", page, re.MULTILINE)
+        for said in (unit.asks, unit.read, unit.caution, unit.next_step, unit.paper.url):
+            assert said in page
+        assert all(f"| `{setting}` |" in page for setting in unit.settings)
+        assert "|  |\n" not in page.partition("## Settings")[2].partition("## Needs")[0], (
+            f"{name}: every setting needs a line among the Args of its docstring"
+        )
+        assert f"[{name}]({name}.md)" in pages["measures/index.md"]
+
+
+@pytest.mark.parametrize(
+    ("latex", "characters"),
+    [
+        (r"\frac{a}{b}", "a / b"),
+        (r"1 + \tfrac12 x_{ij}^2", "1 + (1 / 2) x_ij²"),
+        (r"\frac{a + b}{\lVert g_i \rVert^2}", "(a + b) / ‖ g_i ‖²"),
+        (r"\sqrt{\max\bigl(0, \bar d\bigr)}", "√(max(0, d\u0304))"),
+        (r"\sum_{i \in \text{split}} e^{-t}", "∑_(i ∈ split) e^(-t)"),
+        (r"\operatorname{tr} S", "tr S"),
+    ],
+)
+def test_formulas_become_characters(generate, latex, characters):
+    assert generate.plain(latex) == characters
+
+
+def test_an_unknown_command_of_latex_is_an_error(generate):
+    with pytest.raises(ValueError, match=r"\\heartsuit"):
+        generate.plain(r"a \heartsuit b")
+
+
+# ---------------------------------------------------------------------------------- what it says
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#\s]+)", BLOCK.sub("", page.read_text(encoding="utf-8")))
+    local = [link for link in links if "://" not in link and not link.startswith("measures/")]
+    assert not [link for link in local if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_exist(page):
+    group = typer.main.get_command(app)
+    for name, *arguments in commands(page):
+        known = {flag for option in group.commands[name].params for flag in option.opts}
+        used = {argument for argument in arguments if re.match(r"--?[A-Za-z]", argument)}
+        assert used <= known, f"offmap {name}: {used - known}"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Iterator[Path]:
+    """Where a reader of the quickstart stands, with the files that it makes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for title, content in blocks(ROOT / "docs" / "quickstart.md", "python"):
+        if title:
+            (tmp_path / title).write_text(content, encoding="utf-8")
+    with torch.random.fork_rng():
+        exec((tmp_path / "prepare.py").read_text(encoding="utf-8"), {})
+    yield tmp_path
+    for name in ("net", "run"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("page", ["docs/quickstart.md", "README.md"])
+def test_what_is_shown_works(page, folder, capsys):
+    shown = [command for command in commands(ROOT / page) if "--demo" not in command]
+    assert len(shown) >= 5
+    for command in shown:
+        quick = QUICK if command[0] in ("audit", "plan") else []
+        assert app([*command, *quick], standalone_mode=False) in (None, 0), command
+    said = capsys.readouterr().out
+    assert "readings, about" in said
+    assert "gate passed" in said
+    scripts = [content for title, content in blocks(ROOT / page, "python") if not title]
+    assert scripts
+    for script in scripts:
+        exec(script, {})
+    assert re.search(r"\d\.\d+ \[-?\d", capsys.readouterr().out)
+    assert list(folder.glob("*/report.html"))
+
+
+def test_the_example_measure_works(tmp_path, monkeypatch, generator):
+    """The two files of docs/adding.md: the tests of the second pass on the first."""
+    (at, text), (_, tests) = [
+        (title, content) for title, content in blocks(ROOT / "docs/adding.md", "python") if title
+    ]
+    file = tmp_path / "probability_margin.py"
+    file.write_text(text, encoding="utf-8")
+    name = at.removeprefix("src/").removesuffix(".py").replace("/", ".")
+    module = loaded(name, file)
+    monkeypatch.setitem(sys.modules, name, module)
+    check_card(module.probability_margin)
+    found: dict[str, object] = {}
+    exec(compile(tests, "test_probability_margin.py", "exec"), found)
+    cases = [case for title, case in found.items() if title.startswith("test_")]
+    assert len(cases) == 5
+    for case in cases:
+        case(generator=generator.manual_seed(0))
