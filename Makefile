@@ -22,7 +22,7 @@ audit: .venv/audit
 	$(BIN)/offmap audit --demo digits --out offmap-report
 
 test: .venv/dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: .venv/dev
 	$(BIN)/ruff check .

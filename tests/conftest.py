@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Small problems and one process a core: more threads would only get in each other's way. Set
+# before torch is imported, and inherited by the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from jaxtyping import install_import_hook
 
 # An int is welcome where a float is asked for, as everywhere in Python (PEP 484).

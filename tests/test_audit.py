@@ -6,13 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-import offmap
 from offmap import InputError, Report, Split, TrainingRun
 from offmap.audit import audit, parse_bytes, plan
 from offmap.catalog import offering
 from offmap.demo import digits
 from offmap.engine.progress import Silent
-from offmap.estimate import exact
 from offmap.inputs import ClassPredictions
 from offmap.measure import QUESTIONS, Cost, Measure, Paper
 from offmap.models import Autoencoder, Transformer, load_exported
@@ -341,7 +339,7 @@ def test_reconstruction_from_end_to_end(generator):
     images = torch.rand(120, 1, 6, 6, generator=generator)
     model = Autoencoder((1, 6, 6), code=4, hidden=16)
     found = _end_to_end(TrainingRun(model, **_halves(images)), "reconstruction")
-    assert found.reading("train_neighbor_distance", "moved") is not None
+    assert found.reading("contamination", "moved") is not None
 
 
 def test_next_token_prediction_from_end_to_end(tmp_path):
@@ -353,6 +351,9 @@ def test_next_token_prediction_from_end_to_end(tmp_path):
     model = Transformer(len(train.class_names), length=16, width=8, heads=2, layers=1)
     found = _end_to_end(TrainingRun(model, train, test, {"moved": moved}), "tokens")
     assert found.provenance.domain["kind"] == "tokens"
+    parts = found.reading("effective_rank", "moved").parts
+    assert "head: participation ratio" in parts
+    assert "positions: participation ratio" not in parts  # the same for every example
 
 
 def test_an_exported_program_from_end_to_end(run, tmp_path):

@@ -113,5 +113,7 @@ def named(name: str, known: Mapping[str, T], what: str) -> T:
 
 def unknown(name: str, known: Mapping[str, object], what: str) -> str:
     """A sentence saying that a name is unknown, and which ones are nearest."""
+    if not known:
+        return f"expected no {what}, for there is none, got {name!r}"
     near = get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)[:10]
     return f"expected a {what}, got {name!r}: did you mean {' or '.join(near)}?"

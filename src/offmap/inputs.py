@@ -225,7 +225,8 @@ class Layers:
         """Name and output of each layer with a weight matrix, one vector for each example.
 
         Layers whose outputs fit into the budget together are computed together. A layer that the
-        model never calls is passed over.
+        model never calls, or whose output is not one row an example (an embedding of positions),
+        is passed over.
         """
         for names in self._together():
             found = self._read(names)
@@ -246,14 +247,19 @@ class Layers:
     def _pass(self, rows: Int[Tensor, " b"], names: Sequence[str]) -> dict[str, Tensor]:
         with evaluating(self.model), captured(self.model, outputs_of=names) as caught:
             self.model(self.split.take(rows).inputs.to(device_of(self.model)))
-        return {name: flat(caught[name]) for name in names if name in caught}
+        return {
+            name: flat(caught[name])
+            for name in names
+            if name in caught and caught[name].shape[:1] == rows.shape
+        }
 
     def _together(self) -> Iterator[list[str]]:
         """Names in their order, in groups that take at most a share of the memory budget."""
         names: list[str] = []
         most, taken = self.split.memory // MEMORY_SHARE, 0
-        for name, values in self._pass(self.rows[:1], self.names).items():
-            size = values.nbytes * len(self.rows)
+        # Two examples: with one, what is the same for all would look like one row an example.
+        for name, values in self._pass(self.rows[:2], self.names).items():
+            size = values[0].nbytes * len(self.rows)
             if names and taken + size > most:
                 yield names
                 names, taken = [], 0

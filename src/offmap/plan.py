@@ -157,7 +157,7 @@ def like(default: object, value: object, name: str) -> object:
     if isinstance(value, str) and not isinstance(default, str):
         try:
             value = ast.literal_eval(value)
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, TypeError) as error:
             raise InputError(f"{name}: expected {_kind(default)}, got {value!r}") from error
     if isinstance(default, bool) or isinstance(value, bool):
         fits = isinstance(default, bool) and isinstance(value, bool)
@@ -167,7 +167,7 @@ def like(default: object, value: object, name: str) -> object:
         value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         fits = True
     else:
-        fits = default is None or value is None or isinstance(value, type(default))
+        fits = default is None or isinstance(value, type(default))
     if not fits:
         raise InputError(f"{name}: expected {_kind(default)}, got {value!r}")
     return value
@@ -209,9 +209,11 @@ def missing(run: TrainingRun, word: str, split: str) -> str:
     """Why a run cannot give a word to a measure that reads `split`; empty if it can."""
     prefix, base = home(word)
     if prefix == "all":
-        if not splits_of(run, word, split):
-            return "the run has neither a test split nor a shift that could give " + base
-        return ""
+        others = [value for name, value in run.splits.items() if name != "train"]
+        if not others:
+            return f"needs a test split or a shift for the {base}, and the run has neither"
+        reasons = [VOCABULARY[word].missing(run, value) for value in others]
+        return (reasons[0] or "") if all(reasons) else ""
     name = prefix or split
     where: Split | None = run.splits.get(name)
     if prefix is not None and where is None:

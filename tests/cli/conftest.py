@@ -127,7 +127,7 @@ def weights(width: int = 4) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def flags(place: Path, tmp_path: Path) -> Callable[..., list[object]]:
-    """The options of an audit of that model into `tmp_path / "out"`; others by name, None: left out."""
+    """The options of an audit of that model into `tmp_path / "out"`; None leaves one out."""
 
     def options(*more: object, **changed: object) -> list[object]:
         said = {

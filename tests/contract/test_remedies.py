@@ -120,4 +120,3 @@ def test_training_that_breaks_a_law_is_caught(function, complaint):
 def test_a_run_without_a_recipe_cannot_tell():
     with pytest.raises(ValueError, match="a run with a recipe"):
         check_remedy(as_it_was, worlds()["exported"])
-

@@ -36,8 +36,8 @@ def _command(run_file: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "offmap", "audit", str(run_file), *options]
 
 
-def _stopped(command: list[str], out: Path, how: signal.Signals) -> subprocess.Popen:
-    """An audit that got the signal after some readings."""
+def _stopped(command: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:
+    """Exit code and last words of an audit that got the signal after some readings."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE
     while len(list(out.glob("entries/*.safetensors"))) < ENOUGH:
@@ -45,8 +45,8 @@ def _stopped(command: list[str], out: Path, how: signal.Signals) -> subprocess.P
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(how)
-    process.wait(PATIENCE)
-    return process
+    said = process.communicate(timeout=PATIENCE)[1]  # it closes the pipes too
+    return process.returncode, said
 
 
 def _finished(command: list[str]) -> dict:
@@ -93,9 +93,8 @@ def test_killed_audit_goes_on_with_the_same_numbers(run_file: Path, tmp_path: Pa
 
 def test_interrupt_says_how_to_go_on(run_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = _stopped(_command(run_file, out), out, signal.SIGINT)
-    assert process.returncode == 130
-    assert process.stderr is not None
-    assert "the same command goes on from there" in process.stderr.read()
+    code, said = _stopped(_command(run_file, out), out, signal.SIGINT)
+    assert code == 130
+    assert "the same command goes on from there" in said
     _finished(_command(run_file, out))
     assert _reused(out) >= ENOUGH

@@ -121,6 +121,33 @@ def test_stable_rank_with_a_leading_direction_agrees_from_both_sides(generator):
     assert above.log_error == pytest.approx(below.log_error, rel=0.05)
 
 
+def upper_from_rows(rows):
+    """Total variance over that of each half along the other's leading direction, by SVD."""
+    centered = rows - rows.mean(dim=0)
+    held_out = 0.0
+    for mine in (0, 1):
+        half = rows[mine::2] - rows[mine::2].mean(dim=0)
+        if half.any():
+            leading = torch.linalg.svd(half, full_matrices=False).Vh[0]
+            held_out += float((centered[1 - mine :: 2] @ leading).square().sum())
+    return float(centered.square().sum()) / held_out
+
+
+def test_the_upper_stable_rank_is_that_of_halves_of_the_rows(generator):
+    """Halves with means of their own: each direction is about the mean of its half."""
+    rows = torch.randn(40, 6, dtype=torch.double, generator=generator)
+    rows[::2] += torch.tensor([5.0, 0, 0, 0, 0, 0])
+    assert stable_rank(centered_gram(rows))[1].value == pytest.approx(upper_from_rows(rows))
+
+
+def test_a_half_without_a_direction_adds_nothing():
+    """Odd rows all at one place, away from the mean of all; numbers that are exact in binary."""
+    rows = torch.zeros(16, 2, dtype=torch.double)
+    rows[::2, 0] = 2
+    rows[::2, 1] = torch.tensor([3.0, 1.0], dtype=torch.double).repeat(4)
+    assert stable_rank(centered_gram(rows))[1].value == pytest.approx(upper_from_rows(rows))
+
+
 def test_constant_points_have_no_directions():
     gram = centered_gram(torch.ones(20, 4))
     assert math.isnan(participation_ratio(gram).value)

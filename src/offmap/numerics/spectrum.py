@@ -174,7 +174,7 @@ def stable_rank(gram: Float64[Tensor, "m m"]) -> tuple[Width, Width]:
     halves = torch.arange(m, device=gram.device) % 2 == 0
     for mine in (halves, ~halves):
         _, vector = top_variance(_recentered(gram[mine][:, mine]))
-        weights = vector - vector.mean()
+        weights = vector - vector.mean()  # no change, but where that half has no direction
         square = weights @ gram[mine][:, mine] @ weights
         if square > ROUNDING * gram.trace():  # else that half has no direction
             held_out[~mine] = (gram[~mine][:, mine] @ weights).square() / square

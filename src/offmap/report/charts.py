@@ -21,6 +21,7 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4], [1, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 HEIGHT = 220
 OTHER = "others"
+SPEC_BYTES, POINT_BYTES = 3000, 30  # of a specification, and of a row of its table, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,18 @@ class Detail:
     scatter: int = 1500
     bars: int = 40
     side: int = 30
+
+    @staticmethod
+    def within(size: int) -> "Detail":
+        """As much as fits into about so many bytes a chart."""
+        points = max(20, (size - SPEC_BYTES) // POINT_BYTES)
+        most = Detail()
+        return Detail(
+            min(most.curve, points // 2),
+            min(most.scatter, points),
+            min(most.bars, points),
+            min(most.side, int(points**0.5)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +87,13 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
     names = _kept(list(figure.series))
     per_series = max(20, detail.curve // max(1, len(names) // 2))
     kept = spread(len(figure.x), per_series)
-    x = figure.x.double()[kept].tolist()
+    x = figure.x[kept].double().tolist()
     table: dict[str, list[Any]] = {"x": [], "y": [], "s": [], "l": [], "h": []}
     for name in names:
         table["x"] += [_rounded(v) for v in x]
         table["s"] += [name] * len(x)
         for key, source in (("y", figure.series), ("l", figure.low), ("h", figure.high)):
-            column = source[name].double()[kept].tolist() if name in source else [None] * len(x)
+            column = source[name][kept].double().tolist() if name in source else [None] * len(x)
             table[key] += [_rounded(v, log=figure.log_y) for v in column]
     usable = [not figure.log_x or (value or 0) > 0 for value in table["x"]]
     table = {key: [v for v, use in zip(c, usable, strict=True) if use] for key, c in table.items()}
@@ -147,8 +160,8 @@ def _scatter(figure: Scatter, detail: Detail) -> Chart:
     labels = [figure.label[i] for i in kept.tolist()] if figure.label else [""] * len(kept)
     labels = _grouped(labels)
     table = {
-        "x": [_rounded(value) for value in figure.x.double()[kept].tolist()],
-        "y": [_rounded(value) for value in figure.y.double()[kept].tolist()],
+        "x": [_rounded(value) for value in figure.x[kept].double().tolist()],
+        "y": [_rounded(value) for value in figure.y[kept].double().tolist()],
         "s": labels,
     }
     names = list(dict.fromkeys(labels))
@@ -195,7 +208,7 @@ def _bars(figure: Bars, detail: Detail) -> Chart:
 
 def _matrix(figure: Matrix, detail: Detail) -> Chart:
     rows, columns = figure.rows[: detail.side], figure.columns[: detail.side]
-    cells = figure.values.double()[: len(rows), : len(columns)]
+    cells = figure.values[: len(rows), : len(columns)].double()
     table: dict[str, list[Any]] = {
         "r": [row for row in rows for _ in columns],
         "c": [column for _ in rows for column in columns],
@@ -249,7 +262,7 @@ def _made(
         data=alt.NamedData("table"),
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
-    spec = sized.to_dict()
+    spec = sized.to_dict(validate=False)  # the tests hold every kind against the schema
     for key in ("$schema", "config"):  # once for the page, not once for each chart
         spec.pop(key, None)
     return Chart(_printable(spec), _printable(table), left_out)

@@ -94,7 +94,10 @@ LINES: dict[str, tuple[Line, ...]] = {
         Line("seed_spread", 0.01, 0.03, "Spread of the test error over seeds", tasks=SHARES),
     ),
     "weak_generalization": (
-        Line("generalization_gap", 0.03, 0.1, "Error on {split} minus error on train", on="test", tasks=SHARES),
+        Line(
+            "generalization_gap", 0.03, 0.1, "Error on {split} minus error on train",
+            on="test", tasks=SHARES,
+        ),
         Line(
             "generalization_gap", 1.5, 4.0, "Error on {split} over error on train",
             part="error here / error on train", on="test", tasks=REALS,
@@ -103,7 +106,10 @@ LINES: dict[str, tuple[Line, ...]] = {
         Line("noise_sensitivity", 0.1, 0.3, "Accuracy lost to noise", on="test"),
     ),
     "strong_generalization": (
-        Line("accuracy_under_shift", 0.05, 0.2, "Error on {split} minus error on test", on="shifts", tasks=SHARES),
+        Line(
+            "accuracy_under_shift", 0.05, 0.2, "Error on {split} minus error on test",
+            on="shifts", tasks=SHARES,
+        ),
         Line(
             "accuracy_under_shift", 1.5, 4.0, "Error on {split} over error on test",
             part="error here / error on test", on="shifts", tasks=REALS,
@@ -267,11 +273,7 @@ def _about(report: Report, line: Line) -> list[Entry]:
         entry
         for entry in report.entries
         if entry.measure == line.measure
-        and (
-            not entry.split
-            or line.on == "any"
-            or (entry.split == "test") == (line.on == "test")
-        )
+        and (not entry.split or line.on == "any" or (entry.split == "test") == (line.on == "test"))
     ]
 
 

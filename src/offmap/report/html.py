@@ -1,9 +1,6 @@
 """report.html: one file that opens offline, under 3 MB whatever the size of the data."""
 
-import json
-from collections.abc import Iterable
 from functools import cache, partial
-from typing import Any
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,27 +9,32 @@ from markupsafe import Markup
 from offmap.report import views, words
 from offmap.report.charts import Detail, chart
 from offmap.report.report import Report
+from offmap.report.views import FILLS, Charts, Fill
 
 LIMIT = 3_000_000  # bytes of the page
+SPARE = 40_000  # of them, for what is counted only roughly
 VEGA_LITE = "6.4"  # of Altair's schema, among those that vl-convert brings
-# Tried in this order until the page fits: what is drawn, and rows of a table of parts.
-DETAILS = (
-    (Detail(), 40),
-    (Detail(curve=120, scatter=400, bars=25, side=15), 20),
-    (Detail(curve=40, scatter=100, bars=12, side=8), 8),
-    (None, 8),
-    (None, 0),
-)
 
 
 def html(report: Report) -> str:
-    """The whole page, scripts and data inside."""
-    text = ""
-    for detail, parts in DETAILS:
-        text = _page(report, detail, parts)
-        if len(text.encode("utf-8", "replace")) < LIMIT:
+    """The whole page, scripts and data inside.
+
+    Texts first: the most generous fill that leaves room. Charts get what is left, in equal parts.
+    """
+    room = 0
+    fill = FILLS[-1]
+    for fill in FILLS:
+        room = LIMIT - SPARE - len(_bytes(_page(report, fill, Charts(chart, 0))))
+        if room >= fill.charts:
             break
-    return text.encode("utf-8", "replace").decode()  # a stray surrogate cannot be written
+    count = sum(len(entry.reading.figures) for entry in report.entries if entry.reading)
+    detail = Detail.within(room // max(1, count))
+    return _bytes(_page(report, fill, Charts(partial(chart, detail=detail), room))).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """As it is written; a stray surrogate becomes a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 def notebook(report: Report) -> str:
@@ -44,15 +46,20 @@ def notebook(report: Report) -> str:
     )
 
 
-def _page(report: Report, detail: Detail | None, parts: int) -> str:
-    draw = partial(chart, detail=detail) if detail else lambda figure: None
-    context, charts = views.page(report, draw, parts)
-    return _environment().get_template("page.html").render(
-        **context,
-        words=words,
-        charts=_as_script([{"spec": c.spec, "table": c.table} for c in charts]),
-        library=_library() if charts else "",
-        without_charts=detail is None,
+def _page(report: Report, fill: Fill, charts: Charts) -> str:
+    """The page with so much text, and with the charts that there is room for."""
+    context = views.page(report, fill, charts)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            **context,
+            words=words,
+            fill=fill,
+            charts=Markup(f"[{','.join(charts.made)}]"),
+            charts_left_out=charts.left_out,
+            library=_library(),
+        )
     )
 
 
@@ -77,13 +84,5 @@ def _environment() -> Environment:
 @cache
 def _library() -> Markup:
     """Vega, Vega-Lite and Vega-Embed in one script that cannot end early."""
-    bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    bundle = vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
-
-
-def _as_script(values: Iterable[Any]) -> Markup:
-    """JSON that is safe inside a script element, whatever strings it holds."""
-    text = json.dumps(list(values), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)

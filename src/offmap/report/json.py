@@ -121,7 +121,8 @@ def _write(columns: Mapping[str, Tensor], split: str, folder: Path) -> dict[str,
         table[measure] = pa.concat_arrays([values, short])
     buffer = io.BytesIO()
     pq.write_table(pa.table(table), buffer, compression="zstd")
-    content, name = buffer.getvalue(), f"examples/{quote(split, safe=' ', errors='surrogateescape')}.parquet"
+    content = buffer.getvalue()
+    name = f"examples/{quote(split, safe=' ', errors='surrogateescape')}.parquet"
     write_whole(folder / name, content)
     digest = hashlib.sha256(content).hexdigest()
     return {"file": name, "columns": list(columns), "sha256": digest}

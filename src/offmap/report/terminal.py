@@ -65,7 +65,8 @@ def _verdicts(report: Report) -> Iterator[RenderableType]:
 
 def _readings(report: Report) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name, width in (("measure", None), ("split", 16), ("value", None), ("null", None), ("unit", 24)):
+    widths = {"measure": None, "split": 16, "value": None, "null": None, "unit": 24}
+    for name, width in widths.items():
         table.add_column(name, max_width=width, no_wrap=width is None)
     for entry in report.entries:
         if entry.reading is not None:

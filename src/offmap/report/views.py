@@ -1,7 +1,8 @@
 """What the page shows, in the order in which it shows it: plain data for the templates."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from offmap.estimate import Estimate
@@ -9,7 +10,7 @@ from offmap.figures import Figure, Gallery
 from offmap.measure import QUESTIONS, Card
 from offmap.reading import Entry, Failed, Reading, Skipped
 from offmap.report import words
-from offmap.report.grades import GRADED, WHY, Check, check_of, next_steps, verdicts
+from offmap.report.grades import WHY, Check, check_of, next_steps, verdicts
 from offmap.report.report import Report
 from offmap.report.strip import Strip, strip
 from offmap.report.thumbnails import ROWS
@@ -43,29 +44,77 @@ class Parts:
     left_out: int
 
 
-@dataclass(slots=True)
-class Charts:
-    """The charts of a page, collected as they are met; `draw` makes one of a figure."""
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How much text a page holds.
 
-    draw: Any
-    made: list[Any] = field(default_factory=list)
+    Args:
+        parts: Rows of a table of parts.
+        cards: Whether each reading says how to read it.
+        pictures: Whether galleries show pictures.
+        readings: How many readings there are at most.
+        charts: Bytes that must be left for charts.
+    """
+
+    parts: int
+    cards: bool
+    pictures: bool
+    readings: int
+    charts: int
+
+
+FILLS = (  # from generous to spare; the first that leaves its room for charts is taken
+    Fill(40, cards=True, pictures=True, readings=2000, charts=500_000),
+    Fill(10, cards=True, pictures=True, readings=2000, charts=300_000),
+    Fill(0, cards=False, pictures=True, readings=2000, charts=100_000),
+    Fill(0, cards=False, pictures=False, readings=400, charts=0),
+)
+
+
+class Charts:
+    """The charts of a page as JSON, collected as they are met, while there is room.
+
+    Args:
+        draw: Makes a chart of a figure; None for figures that are not charts.
+        room: Bytes that all of them may take.
+    """
+
+    def __init__(self, draw: Callable[[Figure], Any], room: int) -> None:
+        self.draw, self.room = draw, room
+        self.made: list[str] = []
+        self.left_out = 0
 
     def add(self, figure: Figure) -> dict[str, Any] | None:
-        """Number, title and words of the chart; None for figures that are not charts."""
-        chart = self.draw(figure)
+        """Number, title and words of the chart; None if there is none."""
+        chart = self.draw(figure) if self.room > 0 else None
         if chart is None:
+            self.left_out += self.room <= 0 and not isinstance(figure, Gallery)
             return None
-        self.made.append(chart)
         axes = [getattr(figure, name, "") for name in ("x_label", "y_label")]
         axes = [axis for axis in axes if axis]
         said = f"{figure.title}: {type(figure).__name__.lower()}"
         said += f" of {words.listed(axes)}" if axes else ""
+        said += f", {len(next(iter(chart.table.values()), []))} data points."
+        text = as_script({"spec": chart.spec, "table": chart.table})
+        self.room -= len(text.encode("utf-8", "replace")) + 6 * len(said) + 600
+        if self.room <= 0:
+            self.left_out += 1
+            return None
+        self.made.append(text)
         return {
             "number": len(self.made) - 1,
             "title": figure.title,
-            "words": f"{said}, {len(next(iter(chart.table.values()), []))} data points.",
+            "words": said,
             "left_out": chart.left_out,
         }
+
+
+def as_script(value: Any) -> str:
+    """JSON that is safe inside a script element, whatever strings it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,54 +139,43 @@ class ReadingView:
     check: Check | None
 
 
-def page(report: Report, draw: Any, most_parts: int) -> tuple[dict[str, Any], list[Any]]:
-    """Everything that the templates print, and the charts that they refer to.
-
-    Args:
-        report: What the audit found.
-        draw: Makes a chart of a figure.
-        most_parts: Rows of a table of parts.
-    """
-    charts = Charts(draw)
-    galleries = list(_galleries(report))
+def page(report: Report, fill: Fill, charts: Charts) -> dict[str, Any]:
+    """Everything that the templates print; the charts are added to `charts`."""
+    taken = [(place, entry) for place, entry in enumerate(report.entries) if entry.reading]
     readings = [
-        reading_view(report, place, entry, entry.reading, charts, most_parts)
-        for place, entry in enumerate(report.entries)
+        reading_view(report, place, entry, entry.reading, charts, fill)
+        for place, entry in taken[: fill.readings]
         if entry.reading is not None
     ]
     by_question = {
         name: [view for view in readings if view.entry.question == name] for name in QUESTIONS
     }
     others = [view for view in readings if view.entry.question not in QUESTIONS]
-    found = verdicts(report)
-    context = {
-        "report": report,
+    return {
         "provenance": report.provenance,
         "sentence": sentence(report),
         "facts": facts(report),
-        "verdicts": found,
+        "verdicts": verdicts(report),
         "icons": ICONS,
         "why": [(name, QUESTIONS[name], by_question[name]) for name in WHY],
         "steps": next_steps(report),
-        "galleries": galleries,
+        "galleries": list(_galleries(report, fill)),
+        "readings_left_out": len(taken) - len(readings),
         "questions": [
             (name, QUESTIONS.get(name, ""), views)
             for name, views in (*by_question.items(), ("other", others))
             if views
         ],
         "anchors": {(view.entry.measure, view.entry.split): view.anchor for view in readings},
-        "strips": {(view.entry.measure, view.entry.split): view.strip for view in readings},
         "skipped": [e for e in report.entries if isinstance(e.outcome, Skipped)],
         "failed": [e for e in report.entries if isinstance(e.outcome, Failed)],
         "plan": plan_rows(report),
         "records": records(report),
-        "graded": GRADED,
     }
-    return context, charts.made
 
 
 def reading_view(
-    report: Report, place: int, entry: Entry, reading: Reading, charts: Charts, most_parts: int
+    report: Report, place: int, entry: Entry, reading: Reading, charts: Charts, fill: Fill
 ) -> ReadingView:
     """One reading, ready to be printed; its charts are added to the others."""
     card = report.cards.get(entry.measure)
@@ -156,7 +194,7 @@ def reading_view(
         method=METHODS[reading.estimate.method].format(n=f"{reading.estimate.n:,}"),
         card=card,
         entry=entry,
-        parts=parts_of(reading, most_parts),
+        parts=parts_of(reading, fill.parts),
         charts=tuple(drawn),
         galleries=tuple(f.title for f in reading.figures if isinstance(f, Gallery)),
         check=check_of(report, entry),
@@ -275,24 +313,27 @@ def plan_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
 # ----------------------------------------------------------------------------------- galleries
 
 
-def _galleries(report: Report) -> Iterator[dict[str, Any]]:
+def _galleries(report: Report, fill: Fill) -> Iterator[dict[str, Any]]:
     """The galleries of every reading, with their pictures where there are any."""
     count = 0
     for place, entry in enumerate(report.entries):
         for figure in entry.reading.figures if entry.reading else ():
             if isinstance(figure, Gallery) and count < GALLERIES and len(figure.rows):
                 count += 1
-                yield _gallery(report, figure, entry, f"reading-{place}")
+                pictures = report.thumbnails if fill.pictures else {}
+                yield _gallery(pictures, figure, entry, f"reading-{place}")
 
 
-def _gallery(report: Report, figure: Gallery, entry: Entry, anchor: str) -> dict[str, Any]:
+def _gallery(
+    thumbnails: Mapping[str, Mapping[str, str]], figure: Gallery, entry: Entry, anchor: str
+) -> dict[str, Any]:
     rows = figure.rows[:ROWS].tolist()
     captions: Sequence[str] = (*figure.captions, *[""] * len(rows))
     items = [
         {
             "caption": caption,
             "cells": [
-                (split, row, report.thumbnails.get(split, {}).get(str(row), ""))
+                (split, row, thumbnails.get(split, {}).get(str(row), ""))
                 for split, row in zip(figure.columns, positions, strict=True)
             ],
         }
