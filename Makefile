@@ -30,8 +30,7 @@ lint: .venv/dev
 	$(BIN)/pyright
 
 docs: .venv/dev
-	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv site offmap-report docs/measures docs/commands.md
+	rm -rf .venv site offmap-report

@@ -79,7 +79,7 @@ def test_every_question_is_asked():
     assert {unit.question for unit in measures().values()} == set(QUESTIONS)
 
 
-# -------------------------------------------------------------------------------------- unknown names
+# ------------------------------------------------------------------------------------ unknown names
 
 
 @pytest.mark.parametrize(

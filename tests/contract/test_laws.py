@@ -21,6 +21,7 @@ from offmap.testing import (
     check_measure,
     check_readings,
     readings,
+    tiny,
     try_out,
     without,
     worlds,
@@ -28,7 +29,8 @@ from offmap.testing import (
 from offmap.testing.laws import LAWS, keeps_to_its_task, requires, survives_the_report
 from offmap.testing.watching import counted
 
-CLASSES = worlds()["classification"]
+CLASSES = tiny.classification()
+NAMES = ("classification", "regression", "reconstruction", "tokens", "exported")
 
 
 def test_a_good_measure_of_somebody_else_passes():
@@ -94,7 +96,7 @@ def test_a_measure_of_another_task_that_reads_all_the_same_is_caught():
     calibration = measures()["calibration_error"]
     trial = try_out(calibration, CLASSES)
     assert not list(keeps_to_its_task(trial))
-    elsewhere = replace(trial, run=worlds()["regression"])
+    elsewhere = replace(trial, run=tiny.regression())
     assert len(list(keeps_to_its_task(elsewhere))) == len(trial.entries)
 
 
@@ -115,7 +117,7 @@ def test_an_entry_that_json_cannot_give_back_is_caught():
 
 def test_a_measure_without_any_reading_proves_nothing():
     with pytest.raises(AssertionError, match="at least one run"):
-        check_measure(measures()["example_forgetting"], {"tokens": worlds()["tokens"]})
+        check_measure(measures()["example_forgetting"], {"tokens": tiny.tokens()})
 
 
 def test_evidence_that_is_needed_and_not_there_must_be_missed():
@@ -136,7 +138,7 @@ def test_what_a_run_can_lack():
     assert [name for name, s in less["targets"].splits.items() if s.known_targets is None] == [
         "test", "moved", "half",
     ]  # fmt: skip
-    assert "targets" not in without(worlds()["reconstruction"])
+    assert "targets" not in without(tiny.reconstruction())
 
 
 @pytest.mark.parametrize(
@@ -159,14 +161,15 @@ def test_what_a_measure_requires(name, needed):
 
 
 def test_the_worlds_are_one_of_each_task_and_a_program_without_modules():
+    assert tuple(worlds()) == NAMES
     tasks = {name: run.task for name, run in worlds().items()}
     assert tasks == {name: name for name in PREDICTIONS} | {"exported": "classification"}
 
 
-@pytest.mark.parametrize("name", worlds())
+@pytest.mark.parametrize("name", NAMES)
 def test_a_world_shows_what_is_done_to_it(name):
     """Models are trained and imperfect; mixed modes, a frozen weight and a gradient are there."""
-    run = worlds()[name]
+    run = getattr(tiny, name)()
     (entry, *_) = readings(measures()["generalization_gap"], run)
     assert entry.reading.parts["test error"].value > 0 if "test error" in entry.reading.parts else 1
     if name == "exported":
@@ -257,7 +260,7 @@ def _elsewhere(train: object) -> Reading:
 
 
 def test_a_skip_is_no_reading():
-    run = worlds()["regression"]
+    run = tiny.regression()
     assert [type(entry.outcome) for entry in readings(measures()["calibration_error"], run)] == [
         Skipped
     ] * 3

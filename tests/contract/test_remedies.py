@@ -11,11 +11,11 @@ from offmap.catalog import catalog
 from offmap.measure import Paper
 from offmap.remedy import Remedy, remedy
 from offmap.run import Recipe, Trainer
-from offmap.testing import check_remedy, worlds
+from offmap.testing import check_remedy, tiny
 from offmap.train import trainer
 
 REMEDIES = catalog("offmap.remedies", Remedy) if find_spec("offmap.remedies") else {}
-CLASSES = worlds()["classification"]
+CLASSES = tiny.classification()
 
 
 @pytest.mark.parametrize("name", REMEDIES)
@@ -119,4 +119,4 @@ def test_training_that_breaks_a_law_is_caught(function, complaint):
 
 def test_a_run_without_a_recipe_cannot_tell():
     with pytest.raises(ValueError, match="a run with a recipe"):
-        check_remedy(as_it_was, worlds()["exported"])
+        check_remedy(as_it_was, tiny.exported())

@@ -20,8 +20,8 @@ from offmap.reading import Reading
 from offmap.run import Split
 
 @measure(
-    asks="Is it?", unit="share", span=(0.0, 1.0), better="neither", cost=Cost.WEIGHTS, read="1: yes.",
-    caution="No.", next_step="None.", paper=Paper("Nobody", "https://example.org/"),
+    asks="Is it?", unit="share", span=(0.0, 1.0), better="neither", cost=Cost.WEIGHTS,
+    read="1: yes.", caution="No.", next_step="None.", paper=Paper("Nobody", "https://example.org/"),
 )
 def {name}(train: Split) -> Reading:
     '''One.'''
@@ -52,7 +52,7 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 AUDIT = """
 import json
 from offmap import audit
-from offmap.testing.worlds import regression
+from offmap.testing.tiny import regression
 report = audit(regression(), only=["toy_measure"], settings={"toy_measure": {"scale": 2.0}})
 print(json.dumps([[e.measure, e.question, e.split, e.reading.value] for e in report.entries]))
 """
@@ -67,9 +67,9 @@ def test_is_audited(tmp_path):
         ["toy_measure", "geometry", split] for split in ("test", "moved", "half")
     ]
 
-    from offmap.testing import worlds
+    from offmap.testing import tiny
 
-    lengths = 2 * worlds()["regression"].test.inputs.double().norm(dim=1)
+    lengths = 2 * tiny.regression().test.inputs.double().norm(dim=1)
     assert entries[0][3] == pytest.approx(lengths.mean().item(), rel=1e-12)
 
 
@@ -79,12 +79,6 @@ def test_is_explained_on_the_command_line(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "toy_measure (geometry)" in done.stdout
     assert "scale = 1.0" in done.stdout
-
-
-def test_is_unknown_where_it_is_not_installed(tmp_path):
-    done = python(tmp_path, "-m", "offmap", "explain", "toy_measure")
-    assert done.returncode == 2
-    assert "expected a measure, got 'toy_measure'" in done.stderr
 
 
 # ------------------------------------------------------------- packages that cannot be used

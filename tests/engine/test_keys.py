@@ -14,7 +14,7 @@ from offmap.engine.graph import Builder
 from offmap.engine.survey import examine
 from offmap.plan import Selection, choose
 from offmap.run import Checkpoint, Domain, Split, TrainingRun
-from offmap.testing import worlds
+from offmap.testing import tiny
 
 CHEAP = (
     "accuracy_under_shift", "calibration_error", "contamination", "distance_error",
@@ -36,14 +36,14 @@ def keys(run, *, only=CHEAP, seed=0, threads=1, change=None, **selection) -> dic
 
 def changed(run, **asked) -> set[tuple]:
     """Readings of the classification world whose key differs when it is changed so."""
-    before, after = keys(worlds()["classification"]), keys(run, **asked)
+    before, after = keys(tiny.classification()), keys(run, **asked)
     assert set(before) == set(after)
     return {where for where in before if before[where] != after[where]}
 
 
 @pytest.fixture(scope="module")
 def classes() -> TrainingRun:
-    return worlds()["classification"]
+    return tiny.classification()
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +151,8 @@ def test_recipe_history_and_checkpoints_touch_what_asks_for_them(classes):
     correct[0, 0] = ~correct[0, 0]
     found = changed(replace(classes, history=replace(classes.history, correct=correct)))
     assert found == {("example_forgetting", "")}
+    losses = replace(classes.history, loss=torch.ones(len(correct)))
+    assert changed(replace(classes, history=losses)) == {("example_forgetting", "")}
     first, *rest = classes.checkpoints
     later = [Checkpoint(first.epoch + 1, first.weights), *rest]
     assert not changed(replace(classes, checkpoints=later))  # nothing here asks for them

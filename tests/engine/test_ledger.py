@@ -12,12 +12,12 @@ from offmap.engine.store import Store
 from offmap.engine.work import Context
 from offmap.plan import Selection
 from offmap.run import TrainingRun
-from offmap.testing import worlds
+from offmap.testing import tiny
 
 
 @pytest.fixture(scope="module")
 def classes() -> TrainingRun:
-    return worlds()["classification"]
+    return tiny.classification()
 
 
 class Watch:

@@ -21,12 +21,12 @@ from offmap.plan import Selection
 from offmap.reading import Reading, Skipped
 from offmap.run import Split, TrainingRun
 from offmap.table import Table, TensorTable
-from offmap.testing import worlds
+from offmap.testing import tiny
 
 
 @pytest.fixture(scope="module")
 def classes() -> TrainingRun:
-    return worlds()["classification"]
+    return tiny.classification()
 
 
 # -------------------------------------------------------------------------------------- performing
@@ -106,7 +106,7 @@ def test_shards_are_rows_in_order(monkeypatch):
 
 
 def test_token_scores_and_reconstruction_errors_by_hand():
-    run = worlds()["tokens"]
+    run = tiny.tokens()
     found = performed(run, ["generalization_gap"])
     with evaluating(run.model):
         scores = run.model(run.test.inputs).double()
@@ -116,7 +116,7 @@ def test_token_scores_and_reconstruction_errors_by_hand():
     assert torch.equal(hits, scores.argmax(dim=2) == run.test.targets)
     assert TokenPredictions(nll, hits).error.shape == (len(run.test),)
 
-    run = worlds()["reconstruction"]
+    run = tiny.reconstruction()
     found = performed(run, ["generalization_gap"])
     with evaluating(run.model):
         gap = run.model(run.test.inputs) - run.test.inputs
@@ -157,10 +157,20 @@ def test_leave_one_out_is_over_a_sample_of_a_large_train(monkeypatch, classes):
 
 def test_groups_of_layers_are_what_each_is_alone(classes):
     """A budget that holds them all, and one that holds none: the same numbers in the same order."""
-    rows = torch.arange(0, 120, 2)
+    rows, narrow_test = torch.arange(0, 120, 2), classes.test.renamed("test", memory=1)
     wide = list(Layers(classes.model, classes.test, rows))
-    narrow = list(Layers(classes.model, classes.test.renamed("test", memory=1), rows))
+    narrow = list(Layers(classes.model, narrow_test, rows))
+
+    def batches(split: Split) -> int:
+        """How often the model is run, one example for the sizes included."""
+        seen = []
+        hook = classes.model.register_forward_hook(lambda *_: seen.append(1))
+        list(Layers(classes.model, split, rows))
+        hook.remove()
+        return len(seen)
+
     assert [name for name, _ in wide] == [name for name, _ in narrow] == ["0", "6"]
+    assert (batches(classes.test), batches(narrow_test)) == (1 + 1, 1 + 2)
     for (name, one), (_, other) in zip(wide, narrow, strict=True):
         assert torch.equal(one, other)
         with evaluating(classes.model):

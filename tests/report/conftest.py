@@ -68,7 +68,7 @@ def figures(generator):
         "gallery": Gallery(
             "Farthest of test, each beside its nearest in train", ("test", "train"),
             torch.randint(0, 200, (40, 2), generator=generator),
-            tuple(f"distance {k / 7:.3g}" for k in range(39)) + (HOSTILE,),
+            (*(f"distance {k / 7:.3g}" for k in range(39)), HOSTILE),
         ),
     }  # fmt: skip
 
@@ -94,7 +94,8 @@ def make_report(seed=0, name="digits-cnn"):
     entries = (
         entry("overparameterization", "", Reading(
             exact(-0.43), null=exact(0.0),
-            parts={"trainable parameters": exact(52_138), "parameters per number to fit": exact(0.37)},
+            parts={"trainable parameters": exact(52_138),
+                   "parameters per number to fit": exact(0.37)},
             figures=(drawn["log"],))),
         entry("random_label_fit", "", Skipped("the run has no recipe")),
         entry("gradient_signal", "", Reading(
@@ -106,11 +107,14 @@ def make_report(seed=0, name="digits-cnn"):
             parts={"error here": proportion(31, 1000), "error on train": proportion(10, 1000)},
             figures=(drawn["bars"],))),
         entry("calibration_error", "test", Reading(
-            estimate(0.192, 0.171, 0.214, "bootstrap"), null=estimate(0.008, 0.0, 0.016, "bootstrap"),
+            estimate(0.192, 0.171, 0.214, "bootstrap"),
+            null=estimate(0.008, 0.0, 0.016, "bootstrap"),
             parts=many, figures=(drawn["curve"],), per_example=loss)),
         entry("noise_sensitivity", "test", Failed(
-            f"RuntimeError: {HOSTILE}", "Traceback (most recent call last):\n  File x\n" + HOSTILE)),
-        entry("noise_sensitivity", "fog", Reading(mean(1 - hits), null=exact(0.0), per_example=1 - hits)),
+            f"RuntimeError: {HOSTILE}",
+            f"Traceback (most recent call last):\n  File x\n{HOSTILE}")),
+        entry("noise_sensitivity", "fog", Reading(
+            mean(1 - hits), null=exact(0.0), per_example=1 - hits)),
         entry("accuracy_under_shift", "fog", Reading(
             estimate(0.31, 0.28, 0.34, "difference"), null=exact(0.0), figures=(drawn["bars"],))),
         entry("accuracy_under_shift", HOSTILE, Reading(
@@ -121,7 +125,8 @@ def make_report(seed=0, name="digits-cnn"):
             estimate(0.52, 0.49, 0.55), null=estimate(1.4, 1.3, 1.5), figures=(drawn["histogram"],),
             notes=("Steepest at row 7 of test: 4.2.",))),
         entry("train_neighbor_distance", "test", Reading(
-            proportion(1100, ROWS), null=exact(0.05), figures=(drawn["scatter"], drawn["gallery"]))),
+            proportion(1100, ROWS), null=exact(0.05),
+            figures=(drawn["scatter"], drawn["gallery"]))),
         entry("contamination", "test", Reading(proportion(260, ROWS), null=proportion(20, ROWS))),
         entry("lookup_agreement", "test", Reading(mean(hits), null=exact(0.88), per_example=hits)),
         entry("example_forgetting", "", Skipped("the run has no history")),

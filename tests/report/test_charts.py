@@ -115,7 +115,7 @@ def test_a_histogram_has_a_step_for_each_bin(figures):
     "figure",
     [
         Curve("c", "", "", torch.zeros(0), {"": torch.zeros(0)}),
-        Curve("c", "x", "y", torch.ones(1), {"": torch.ones(1)}, {"": torch.ones(1)}, {"": torch.ones(1)}),
+        Curve("c", "x", "y", torch.ones(1), *({"": torch.ones(1)} for _ in range(3))),
         Scatter("s", "x", "y", torch.zeros(0), torch.zeros(0)),
         Bars("b", "y", {}),
         Bars("b", "y", {"one": exact(0.0)}),

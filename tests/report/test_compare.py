@@ -1,5 +1,6 @@
 """Two reports side by side: false alarms, coverage, pairing, and what is not comparable."""
 
+import io
 from dataclasses import replace
 from itertools import combinations
 from math import sqrt
@@ -13,8 +14,10 @@ from offmap.estimate import difference, exact, mean, replicates
 from offmap.reading import Reading
 from offmap.report.compare import compare, holm, p_value, paired, render
 
-NAMES = ("input_jacobian", "noise_sensitivity", "contamination", "calibration_error",
-         "lookup_agreement", "effective_rank", "generalization_gap", "train_neighbor_distance")  # fmt: skip
+NAMES = (
+    "input_jacobian", "noise_sensitivity", "contamination", "calibration_error",
+    "lookup_agreement", "effective_rank", "generalization_gap", "train_neighbor_distance",
+)  # fmt: skip
 
 
 def with_rows(build, report, rows):
@@ -217,10 +220,9 @@ def test_shown_and_as_data(build, report):
     assert data["correction"] == "holm"
     entry = next(c for c in data["changes"] if c["measure"] == "calibration_error")
     assert entry["state"] == "better" and entry["difference"]["high"] < 0
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))
-    with console.file:
-        console.print(render(found))
-        text = console.export_text()
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(render(found))
+    text = console.export_text()
     lines = [line for line in text.splitlines() if "calibration_error" in line]
     assert "▲ better" in lines[0] and "19.2%" in lines[0] and "2.0%" in lines[0]
     assert "1 better" in text and "Holm" in text

@@ -137,7 +137,7 @@ def test_a_baseline_gate_does_not_pass_over_what_it_cannot_see(build, report):
     first = build.entry("calibration_error", "test", Reading(exact(0.1)))
     second = build.entry("effective_rank", "test", Reading(exact(5.0)))
     before = build.only(report, first, second)
-    failing = [e for e in report.entries if e.measure == "noise_sensitivity"][0]
+    failing = next(e for e in report.entries if e.measure == "noise_sensitivity")
     lost = replace(failing, measure="calibration_error")
     assert (
         "could not be read again: RuntimeError"

@@ -10,7 +10,13 @@ from offmap.catalog import measures
 from offmap.estimate import exact
 from offmap.reading import Failed, Reading, Skipped
 from offmap.report.grades import (
-    GRADED, LINES, WHY, Line, check_of, next_steps, verdicts,
+    GRADED,
+    LINES,
+    WHY,
+    Line,
+    check_of,
+    next_steps,
+    verdicts,
 )  # fmt: skip
 
 LOW = Line("calibration_error", 0.05, 0.15, "Error of {split} here")  # lower is better

@@ -1,4 +1,4 @@
-"""report.json and the columns beside it: what is read is what was written, or a sentence says why not."""
+"""report.json and the columns beside it: read as written, or a sentence says why not."""
 
 import json
 from dataclasses import replace
@@ -142,8 +142,8 @@ def test_writing_is_all_or_nothing(report, tmp_path, monkeypatch):
         (lambda _: "", "cut off or is not JSON"),
         (lambda _: "[1, 2]", "got JSON of something else"),
         (lambda _: '{"schema": 1, "model": "x"}', "got JSON of something else"),
-        (lambda text: text.replace('"schema":1', '"schema":2'), "got one of schema 2.*newer offmap: update"),
-        (lambda text: text.replace('"schema":1', '"schema":0'), "schema 0.*older offmap: audit again"),
+        (lambda text: text.replace('"schema":1', '"schema":2'), "schema 2.*newer offmap: update"),
+        (lambda text: text.replace('"schema":1', '"schema":0'), "schema 0.*older offmap: audit"),
         (lambda text: text.replace('"seed":0', '"seed":"zero"'), "integer.*provenance.seed"),
         (lambda text: text.replace('"tensor":"float64"', '"tensor":"load"'), "float64"),
         (lambda text: text.replace('"low":0.171', '"low":0.3'), "expected 0.3 <= 0.192"),

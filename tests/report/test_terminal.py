@@ -1,5 +1,6 @@
 """The summary for people and the one for machines."""
 
+import io
 import json
 from pathlib import Path
 
@@ -10,10 +11,9 @@ from offmap.report.terminal import render, summary
 
 
 def shown(report, width=120, page=None):
-    console = Console(width=width, record=True, file=open("/dev/null", "w"), force_terminal=True)
-    with console.file:
-        console.print(render(report, page))
-        return console.export_text(clear=False), console.export_text(styles=True)
+    console = Console(width=width, record=True, file=io.StringIO(), force_terminal=True)
+    console.print(render(report, page))
+    return console.export_text(clear=False), console.export_text(styles=True)
 
 
 def test_it_shows_verdicts_rules_readings_steps_and_the_place_of_the_report(report):
@@ -54,7 +54,7 @@ def test_the_summary_is_plain_data(report):
         "measure": "calibration_error", "split": "test", "value": 0.192, "low": 0.171,
         "high": 0.214, "method": "bootstrap", "n": 20_000, "null": 0.008,
     }  # fmt: skip
-    assert [step["measure"] for step in found["next_steps"]][0] == "accuracy_under_shift"
+    assert found["next_steps"][0]["measure"] == "accuracy_under_shift"
     assert found["skipped"][0] == {
         "measure": "random_label_fit", "split": "", "reason": "the run has no recipe",
     }  # fmt: skip

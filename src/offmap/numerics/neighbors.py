@@ -5,15 +5,14 @@ to a row x is |q|^2 + |x|^2 - 2 q.x: one matrix product, which cancels badly. So
 excludes: a row is dropped when its score, less a rigorous bound on the score's rounding error,
 lies above an upper bound on the k-th smallest distance. What survives, little more than k rows per
 query, is ranked by distances summed in float64 from differences of the values as they were given.
-Queries that float32 scores leave with too many rows are scored again in float64. Cost then grows
-with the number of distinct rows within about 1e-13 squared radii of the data of a tie at k.
+Queries that float32 scores leave with too many rows are scored again in float64, which tells apart
+all but ties. Distinct rows that tie with the k-th neighbor all have to be ranked.
 
 The error bound. Let c be the center, a = |q - c|, b >= |x - c|, u the unit roundoff. A sum of n
 products, in any order, errs by at most gamma_n a b, where gamma_n = n u / (1 - n u). Columns are
 summed in parts, so n = columns per part + parts. A score errs by gamma_n (2 a b + b^2) in the
-product, by gamma_n b^2 in the norm, and by a few u (a + b)^2 in rounding q - c and x - c, in
-|q - c|^2, in the distance that ranks and in its root (two squares that share a root are a tie).
-Adding 64 to n pays for these few, and some smallest normal numbers pay for underflow.
+product, by gamma_n b^2 in the norm, and by a few u (a + b)^2 in q - c, x - c, |q - c|^2 and the
+sum that ranks: 64 more terms in n pay for these, some smallest normal numbers for underflow.
 """
 
 import itertools
@@ -34,9 +33,7 @@ __all__ = ["Blocks", "Neighbors", "search"]
 class Blocks(Protocol):
     """Rows of one shape and type in a fixed order, read in blocks; may be larger than memory."""
 
-    def __len__(self) -> int:
-        """The number of rows."""
-        ...
+    def __len__(self) -> int: ...
 
     def read(self, start: int, stop: int) -> Tensor:
         """Rows start, ..., stop - 1, of shape [stop - start, ...]."""
@@ -45,7 +42,7 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbors:
-    """The k nearest rows of each query, nearest first; equal distances in order of index."""
+    """The k nearest rows of each query, nearest first; ties go to the lower index."""
 
     distance: Float64[Tensor, "m k"]  # Euclidean, in the unit of the data
     index: Int64[Tensor, "m k"]  # rows of the bank
@@ -62,19 +59,15 @@ def search(
 ) -> Neighbors:
     """The k nearest bank rows of each query, exactly, on the queries' device.
 
-    Rows are flattened. Types may differ: values are compared as numbers (64-bit integers as
-    float64). The result does not depend on `memory`.
+    Types may differ: values are compared as numbers (64-bit integers as float64).
 
     Args:
-        queries: the points to look up, of shape [m, ...].
-        bank: the rows to look among, of shape [n, ...]: a tensor, or `Blocks`. It is read in order,
-            once for every `memory / (1024 (k + 1))` queries: for every 47,000 by default.
+        queries: the points to look up; they and the rows of the bank are flattened.
+        bank: the rows to look among, a tensor or `Blocks`. They are read in order, once for every
+            `memory / (1024 (k + 1))` queries: for every 47,000 by default.
         k: the number of neighbors; at most n, or n - 1 if a row is excluded.
         exclude: a bank row for each query that is not reported, such as the query itself; -1: none.
-        memory: bytes that the search may hold beside its arguments and its result.
-
-    Returns:
-        Distances in the unit of the data and row numbers, both of shape [m, k].
+        memory: bytes to hold at most, beside arguments and result; the result is ever the same.
 
     Raises:
         ValueError: if k, exclude or memory is out of range, the rows differ in size, or a value is
@@ -90,21 +83,23 @@ def search(
     if not 1 <= k <= count:
         raise ValueError(f"expected k <= {count} and k >= 1, got {k}; lower k or add rows")
     plan = _plan(queries, bank[:1] if isinstance(bank, Tensor) else bank.read(0, 1), k, memory)
-    distance = torch.full((size, k), torch.inf, dtype=torch.float64, device=device)
+    square = torch.full((size, k), torch.inf, dtype=torch.float64, device=device)
     index = torch.full((size, k), -1, device=device)
     with torch.autocast(device.type, enabled=False):
-        for first in range(0, size, plan.panel):
-            part = slice(first, first + plan.panel)
+        for part in _slices(size, plan.panel, 1):
             panel = None
             for offset, block in _blocks(bank, plan):
                 if panel is None:
                     rows = queries[part].detach().reshape(-1, plan.dimension)
                     center = _center(block, device, plan)
-                    square = _squares(rows, first, "queries", center, torch.float64, plan)
-                    state = (exclude[part].to(device), distance[part], index[part])
-                    panel = _Panel(plan, rows, center, square, *state, distance[part].clone())
+                    near = _squares(rows, part.start, "queries", center, torch.float64, plan)
+                    state = (exclude[part].to(device), square[part], index[part])
+                    panel = _Panel(plan, rows, center, near, *state, square[part].clone())
                 _search_block(panel, block, offset)
-    return Neighbors(distance, index)
+    square.sqrt_()
+    for part in _slices(size, plan.panel):  # some roots are one unit off: keep them in order
+        square[part] = square[part].cummax(1).values
+    return Neighbors(square, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +132,21 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Panel:
-    """Queries that are searched together, and what is known of their neighbors so far."""
+    """Queries searched together; `pending` pairs, yet to be ranked, have (query, row, bound)."""
 
     plan: _Plan
     rows: Shaped[Tensor, "p d"]
     center: Float64[Tensor, " d"]
-    square: Float64[Tensor, " p"]  # |q - c|^2
+    near: Float64[Tensor, " p"]  # |q - c|^2
     exclude: Int64[Tensor, " p"]
-    distance: Float64[Tensor, "p k"]  # with index: the neighbors ranked so far, part of the result
-    index: Int64[Tensor, "p k"]
+    square: Float64[Tensor, "p k"]  # |q - x|^2 of the neighbors ranked so far, part of the result
+    index: Int64[Tensor, "p k"]  # and their rows
     upper: Float64[Tensor, "p k"]  # upper bounds on the k smallest squared distances
-    # Query, row and lower bound on the squared distance of what is yet to be ranked:
     pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     def limit(self, which: slice | Tensor) -> Float64[Tensor, " w"]:
         """Upper bounds on the k-th smallest squared distance."""
-        return torch.minimum(self.upper[which, -1], self.distance[which, -1].square())
+        return torch.minimum(self.upper[which, -1], self.square[which, -1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,8 +165,8 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
     if dimension != other or not dimension:
         raise ValueError(f"expected queries and bank rows of one size, got {dimension} and {other}")
     dtypes = (queries.dtype, row.dtype)
-    if any(dtype.is_complex for dtype in dtypes):
-        raise ValueError(f"expected real values, got {dtypes}; use torch.view_as_real")
+    if queries.is_complex() or row.is_complex():
+        raise ValueError(f"expected real values, got {dtypes}; see torch.view_as_real")
     needed = max(512 * dimension, 1024 * (k + 1), 2**16)
     if memory < needed:
         raise ValueError(f"expected memory >= {needed} for k={k}, d={dimension}, got {memory}")
@@ -180,10 +174,7 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
     copied = 0 if queries.is_contiguous() else queries.dtype.itemsize * dimension
     side = min(2048, math.isqrt(memory // 128) // 16 * 16)
     return _Plan(
-        dimension=dimension,
-        k=k,
-        dtype=torch.float32 if narrow and _full_float32() else torch.float64,
-        stored=row.dtype,
+        *(dimension, k, torch.float32 if narrow and _full_float32() else torch.float64, row.dtype),
         panel=max(1, memory // 8 // (128 * (k + 1) + copied)),
         pairs=memory // 8 // 128,
         ranked=max(1, min(memory // 16, 2**24) // (32 * dimension)),
@@ -206,8 +197,7 @@ def _full_float32() -> bool:
 
 # First row and rows [r, d] of each block of the bank; a tensor is one block if that needs no copy.
 def _blocks(bank: Tensor | Blocks, plan: _Plan) -> Iterator[tuple[int, Tensor]]:
-    whole = isinstance(bank, Tensor) and bank.is_contiguous()
-    step = len(bank) if whole else plan.read
+    step = len(bank) if isinstance(bank, Tensor) and bank.is_contiguous() else plan.read
     for start in range(0, len(bank), step):
         stop = min(start + step, len(bank))
         block = bank[start:stop] if isinstance(bank, Tensor) else bank.read(start, stop)
@@ -219,16 +209,16 @@ def _blocks(bank: Tensor | Blocks, plan: _Plan) -> Iterator[tuple[int, Tensor]]:
         del block
 
 
-def _slices(count: int, step: int) -> list[slice]:
-    """Slices of `step`, the last one cut at a multiple of 16 so that groups of 16 can be formed."""
-    cuts = sorted({*range(0, count, step), count // 16 * 16, count})
+def _slices(count: int, step: int, unit: int = 16) -> list[slice]:
+    """Slices of `step`; what is left at the end, less than `unit`, is a slice by itself."""
+    cuts = sorted({*range(0, count, step), count // unit * unit, count})
     return [slice(*pair) for pair in itertools.pairwise(cuts)]
 
 
 def _center(block: Tensor, device: torch.device, plan: _Plan) -> Float64[Tensor, " d"]:
     """About the mean. Any point is correct; one amid the data makes the error bound small."""
     mean = block[:: -(-len(block) // plan.ranked)].to(device, torch.float64).mean(0)
-    return mean.nan_to_num(0, 0, 0).to(plan.dtype).double()
+    return torch.where(mean.abs() < 1e150, mean, 0.0).to(plan.dtype).double()
 
 
 def _centered(rows: Tensor, center: Tensor, dtype: torch.dtype) -> Tensor:
@@ -246,8 +236,8 @@ def _squares(
     for row in doubtful.nonzero().flatten().tolist():
         value = rows[row][rows[row].abs().nan_to_num(torch.inf).argmax()]
         if dtype == torch.float64 or not value.isfinite():
-            where = f"row {first + row} of the {name}"
-            raise ValueError(f"expected finite values, squares too, got {value} in {where}")
+            got = f"{value} in row {first + row} of the {name}"
+            raise ValueError(f"expected finite values and squares, got {got}")
     return square
 
 
@@ -261,15 +251,11 @@ def _tile(
 
 
 def _surplus(rows: Tensor, square: Tensor, plan: _Plan) -> Int64[Tensor, " s"]:
-    """Rows equal to more than k earlier ones: no query's neighbors, even if one is excluded.
-
-    Collapsed features and one-hot codes repeat rows by the thousand, all of them exact ties.
-    """
+    """Rows equal to more than k earlier ones (collapsed features, codes): no one's neighbors."""
     if (square.sort().values.diff() == 0).sum() <= plan.k:
         return torch.empty_like(square[:0], dtype=torch.int64)
-    weights = torch.arange(1, plan.dimension + 1).sqrt().double()
-    key = _squares(rows, 0, "bank", weights.to(square.device), torch.float64, plan)
-    key, order = key.sort(stable=True)
+    weights = torch.arange(1, plan.dimension + 1, device=square.device).sqrt().double()
+    key, order = _squares(rows, 0, "bank", weights, torch.float64, plan).sort(stable=True)
     repeats = torch.zeros_like(order, dtype=torch.bool)
     for place in ((key[1:] == key[:-1]).nonzero().flatten() + 1).split(plan.ranked):
         these, before = order[place].to(rows.device), order[place - 1].to(rows.device)
@@ -280,17 +266,16 @@ def _surplus(rows: Tensor, square: Tensor, plan: _Plan) -> Int64[Tensor, " s"]:
 
 def _search_block(panel: _Panel, block: Tensor, offset: int) -> None:
     """Takes the rows of a block into account; afterwards no pair is pending."""
-    plan, near = panel.plan, math.sqrt(panel.square.amax())
+    plan, near = panel.plan, math.sqrt(panel.near.amax())
     for rows in _slices(len(block), plan.side):
         tile = _tile(block, offset, rows, panel.center, plan.dtype, plan)
         retry = torch.arange(len(panel.rows), device=panel.rows.device)
         if near + tile.reach < math.sqrt(torch.finfo(plan.dtype).max / 2):
-            queries = _slices(len(panel.rows), plan.side)
-            retry = torch.cat([_scan(panel, which, tile) for which in queries])
+            retry = torch.cat([_scan(panel, part, tile) for part in _slices(len(retry), plan.side)])
         if len(retry):
             tile = _tile(block, offset, rows, panel.center, torch.float64, plan)
-            for which in retry.split(plan.side):
-                _scan(panel, which, tile)
+            for part in retry.split(plan.side):
+                _scan(panel, part, tile)
     _rank(panel, block, offset)
 
 
@@ -308,10 +293,9 @@ def _scores(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Tensor:
 
 
 def _add_product(total: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
-    """Adds queries @ rows.T to the total.
+    """Adds queries @ rows.T to the total, by oneDNN if it may be: MKL is half as fast on AMD.
 
-    By oneDNN where it may be: MKL runs at half the speed on AMD processors. PyTorch hands oneDNN
-    float32 only as convolutions, and to a single thread only with 16 images or more.
+    PyTorch hands oneDNN float32 only as convolutions, and for one thread only if of 16 images.
     """
     onednn = torch.backends.mkldnn.is_available() and rows.device.type == "cpu"
     if not onednn or rows.dtype != torch.float32:
@@ -327,21 +311,20 @@ def _add_product(total: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
 def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " retry"]:
     """Makes pending what may be a neighbor; returns the queries that need scores in float64.
 
-    The k-th smallest minimum of a group of scores bounds the k-th smallest score from above, and
-    only the few groups with a minimum below the limit are opened.
+    The k-th smallest minimum of a group bounds the k-th smallest score; few groups are opened.
     """
     scores, k = _scores(panel, which, tile), panel.plan.k
-    square, dtype, fold = panel.square[which], scores.dtype, 32
-    slack = panel.plan.slack(square.sqrt(), tile.reach, dtype)
+    near, dtype, fold = panel.near[which], scores.dtype, 32
+    slack = panel.plan.slack(near.sqrt(), tile.reach, dtype)
     while fold > 1 and (scores.shape[1] % fold or scores.shape[1] // fold < 4 * k):
         fold //= 2
     groups = scores.unflatten(1, (fold, -1))
     lowest = groups.amin(1)
     nearest = lowest.topk(min(k, lowest.shape[1]), largest=False).values.double()
-    upper = torch.cat((panel.upper[which], nearest + (square + slack)[:, None]), 1)
+    upper = torch.cat((panel.upper[which], nearest + (near + slack)[:, None]), 1)
     upper = upper.topk(k, largest=False).values
     limit = torch.minimum(upper[:, -1], panel.limit(which))
-    cut = (limit - square + slack).to(dtype)
+    cut = (limit - near + slack).to(dtype)
     cut = torch.nextafter(cut, torch.full_like(cut, torch.inf))
     cut[limit <= 0] = -torch.inf  # k earlier rows are at distance 0
     hits = lowest < cut[:, None]
@@ -352,7 +335,7 @@ def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " 
     ids = torch.arange(len(panel.rows), device=hits.device)[which]
     widest = max(1, int(counts.where(~retry, 0).amax())) * fold
     for part in _slices(len(hits), max(1, panel.plan.pairs // widest)):
-        query, column, lower = _open(groups[part], hits[part], cut[part], (square - slack)[part])
+        query, column, lower = _open(groups[part], hits[part], cut[part], (near - slack)[part])
         panel.pending.append((ids[part][query], tile.offset + tile.rows.start + column, lower))
         if sum(len(query) for query, _, _ in panel.pending) > panel.plan.pairs:
             _rank(panel, tile.block, tile.offset)
@@ -364,24 +347,18 @@ def _open(groups: Tensor, hits: Tensor, cut: Tensor, base: Tensor) -> tuple[Tens
     query, group = hits.nonzero(as_tuple=True)
     scores = groups[query, :, group]
     pair, member = (scores < cut[query, None]).nonzero(as_tuple=True)
-    lower = scores[pair, member].double() + base[query[pair]]
+    lower = (scores[pair, member].double() + base[query[pair]]).clamp_(min=0)
     return query[pair], group[pair] + member * hits.shape[1], lower
 
 
 def _rank(panel: _Panel, block: Tensor, offset: int) -> None:
-    """Ranks the pending pairs by distance, a few of each query at a time in order of index.
-
-    So a pair that can at best tie with k ranked ones loses to them, and is dropped.
-    """
+    """Ranks the pending pairs, a few of each query at a time in order of index: ties lose."""
     if not panel.pending:
         return
     query, row, lower = (torch.cat(parts) for parts in zip(*panel.pending, strict=True))
     panel.pending.clear()
     order = (query * (offset + len(block)) + row).argsort()
-    while True:
-        order = order[lower[order] < panel.limit(query[order])]
-        if not len(order):
-            return
+    while len(order := order[lower[order] < panel.limit(query[order])]):
         soon = _place(query[order]) < 4 * panel.plan.k + 32
         _merge(panel, query[order[soon]], row[order[soon]], block, offset)
         order = order[~soon]
@@ -397,19 +374,18 @@ def _place(query: Tensor) -> Int64[Tensor, " s"]:
 def _merge(panel: _Panel, query: Tensor, row: Tensor, block: Tensor, offset: int) -> None:
     """Puts pairs, sorted by query and row, among the neighbors found in earlier rows."""
     changed, k = query.unique_consecutive(), panel.plan.k
-    distance = _distances(panel, query, block, row - offset)
-    distance = torch.cat((panel.distance[changed].flatten(), distance))
+    square = torch.cat((panel.square[changed].flatten(), _exact(panel, query, block, row - offset)))
     query = torch.cat((changed.repeat_interleave(k), query))
     row = torch.cat((panel.index[changed].flatten(), row))
-    order = distance.argsort(stable=True)
+    order = square.argsort(stable=True)
     order = order[query[order].argsort(stable=True)]
     order = order[_place(query[order]) < k].view(-1, k)
-    panel.distance[changed], panel.index[changed] = distance[order], row[order]
+    panel.square[changed], panel.index[changed] = square[order], row[order]
 
 
-def _distances(panel: _Panel, query: Tensor, block: Tensor, row: Tensor) -> Float64[Tensor, " s"]:
-    """Distances from differences, summed pairwise in an order that depends on nothing but d."""
-    distance = panel.square.new_empty(len(query))
+def _exact(panel: _Panel, query: Tensor, block: Tensor, row: Tensor) -> Float64[Tensor, " s"]:
+    """|q - x|^2 from differences, summed pairwise in an order that depends on nothing but d."""
+    square = panel.near.new_empty(len(query))
     for part in _slices(len(query), panel.plan.ranked):
         terms = block[row[part].to(block.device)].to(query.device, torch.float64)
         terms -= panel.rows[query[part]]
@@ -419,5 +395,5 @@ def _distances(panel: _Panel, query: Tensor, block: Tensor, row: Tensor) -> Floa
             half = width // 2
             terms[:, :half] += terms[:, width - half : width]
             width -= half
-        distance[part] = terms[:, 0].sqrt()
-    return distance
+        square[part] = terms[:, 0]
+    return square

@@ -121,13 +121,13 @@ LINES: dict[str, tuple[Line, ...]] = {
         Line("input_jacobian", 0.5, 1.0, "Slope over that away from the data", relative=True),
     ),
     "geometry": (
-        Line("contamination", 0.001, 0.01, "Share of {split} that train contains", on="test"),
+        Line("contamination", 0.01, 0.05, "Share of {split} that train contains", on="test"),
         Line("train_neighbor_distance", 0.1, 0.5, "Share of inputs that lie far out"),
         Line("train_feature_distance", 0.1, 0.5, "Share of examples with features far out"),
     ),
     "memorization": (
         Line(
-            "lookup_agreement", 0.0, -0.1, "Accuracy beyond that of a lookup table",
+            "lookup_agreement", 0.0, -0.3, "Accuracy beyond that of a lookup table",
             part="what the network adds", percent=True,
         ),
         Line("feature_lookup_agreement", 0.9, 0.6, "Agreement with feature neighbors", on="test"),

@@ -84,5 +84,5 @@ def _environment() -> Environment:
 @cache
 def _library() -> Markup:
     """Vega, Vega-Lite and Vega-Embed in one script that cannot end early."""
-    bundle = vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

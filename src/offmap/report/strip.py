@@ -1,9 +1,10 @@
 """A reading at a glance: value, interval and null on one line, as inline SVG."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from offmap.estimate import Estimate
+from offmap.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +18,15 @@ class Strip:
     start: float
     stop: float
 
-    @property
-    def width(self) -> float:
-        """Of the interval; never thinner than can be seen."""
-        return max(self.high - self.low, 0.8)
 
-
-def strip(estimate: Estimate, null: Estimate | None, span: tuple[float, float]) -> Strip:
-    """Where the numbers of a reading lie.
+def strips(readings: Sequence[Reading], span: tuple[float, float]) -> list[Strip]:
+    """Where the numbers of some readings lie, all on one scale.
 
     The line is the span where it is finite and the numbers fill a good part of it; otherwise it
     reaches a little beyond the numbers, from a finite end of the span if that is near.
     """
-    numbers = [estimate.value, estimate.low, estimate.high]
-    numbers += [null.value] if null else []
+    numbers = [n for r in readings for n in (r.value, r.low, r.high)]
+    numbers += [reading.null.value for reading in readings if reading.null]
     low, high = min(numbers), max(numbers)
     room = 0.15 * (high - low) or 0.5 * abs(high) or 1.0
     start, stop = low - room, high + room
@@ -43,7 +39,14 @@ def strip(estimate: Estimate, null: Estimate | None, span: tuple[float, float]) 
     def place(number: float) -> float:
         return round(min(100.0, max(0.0, 100 * (number - start) / (stop - start))), 2)
 
-    return Strip(
-        place(estimate.value), place(estimate.low), place(estimate.high),
-        place(null.value) if null else None, start, stop,
-    )  # fmt: skip
+    return [
+        Strip(
+            place(reading.value),
+            place(reading.low),
+            place(reading.high),
+            place(reading.null.value) if reading.null else None,
+            start,
+            stop,
+        )
+        for reading in readings
+    ]

@@ -1,8 +1,10 @@
 """What the page shows, in the order in which it shows it: plain data for the templates."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from offmap.estimate import Estimate
@@ -12,7 +14,7 @@ from offmap.reading import Entry, Failed, Reading, Skipped
 from offmap.report import words
 from offmap.report.grades import WHY, Check, check_of, next_steps, verdicts
 from offmap.report.report import Report
-from offmap.report.strip import Strip, strip
+from offmap.report.strip import Strip, strips
 from offmap.report.thumbnails import ROWS
 
 METHODS = {
@@ -28,11 +30,12 @@ METHODS = {
 }
 ICONS = {"holds": "✓", "partly": "◐", "does not hold": "✕", "not measured": "–"}
 VERBS = {
-    "holds": "hold",
-    "partly": "hold in part",
-    "does not hold": "do not hold",
-    "not measured": "could not be measured",
+    "holds": ("holds", "hold"),
+    "partly": ("holds in part", "hold in part"),
+    "does not hold": ("does not hold", "do not hold"),
+    "not measured": ("could not be measured", "could not be measured"),
 }
+NAMED = 3  # splits in the first sentence; of more, the shifts are only counted
 GALLERIES = 24  # on a page
 
 
@@ -133,6 +136,7 @@ class ReadingView:
     method: str
     card: Card | None
     entry: Entry
+    reading: Reading
     parts: Parts
     charts: tuple[dict[str, Any], ...]
     galleries: tuple[str, ...]
@@ -157,7 +161,7 @@ def page(report: Report, fill: Fill, charts: Charts) -> dict[str, Any]:
         "facts": facts(report),
         "verdicts": verdicts(report),
         "icons": ICONS,
-        "why": [(name, QUESTIONS[name], by_question[name]) for name in WHY],
+        "why": [(name, QUESTIONS[name], _by_measure(by_question[name])) for name in WHY],
         "steps": next_steps(report),
         "galleries": list(_galleries(report, fill)),
         "readings_left_out": len(taken) - len(readings),
@@ -189,16 +193,32 @@ def reading_view(
         value=words.value(reading.estimate, percent),
         interval=words.interval(reading.estimate, percent),
         percent=percent,
-        strip=strip(reading.estimate, reading.null, card.span if card else (0.0, 1.0)),
+        strip=strips([reading], _span(card))[0],
         null="" if reading.null is None else words.estimated(reading.null, percent),
         method=METHODS[reading.estimate.method].format(n=f"{reading.estimate.n:,}"),
         card=card,
         entry=entry,
+        reading=reading,
         parts=parts_of(reading, fill.parts),
         charts=tuple(drawn),
         galleries=tuple(f.title for f in reading.figures if isinstance(f, Gallery)),
         check=check_of(report, entry),
     )
+
+
+def _span(card: Card | None) -> tuple[float, float]:
+    return card.span if card else (-inf, inf)
+
+
+def _by_measure(views: Sequence[ReadingView]) -> list[tuple[str, list[tuple[ReadingView, Strip]]]]:
+    """The readings of each measure together, their strips on one scale."""
+    groups: dict[str, list[ReadingView]] = {}
+    for view in views:
+        groups.setdefault(view.name, []).append(view)
+    return [
+        (name, list(zip(rows, strips([v.reading for v in rows], _span(rows[0].card)), strict=True)))
+        for name, rows in groups.items()
+    ]
 
 
 def parts_of(reading: Reading, most: int) -> Parts:
@@ -220,8 +240,12 @@ def sentence(report: Report) -> str:
     parameters = p.model.get("parameters")
     size = f" of {parameters:,} parameters" if isinstance(parameters, int) else ""
     said = [f"{name} ({_examples(facts)})" for name, facts in p.splits.items()]
-    counts = [verdict.state for verdict in verdicts(report)]
-    tally = [f"{counts.count(state)} {verb}" for state, verb in VERBS.items() if state in counts]
+    if len(said) > NAMED:
+        shifts = [name for name in p.splits if name not in ("train", "test")]
+        homes = [f"{name} ({_examples(p.splits[name])})" for name in p.splits if name not in shifts]
+        said = [*homes, f"{len(shifts)} shifts"]
+    counts = Counter(verdict.state for verdict in verdicts(report))
+    tally = [f"{counts[s]} {VERBS[s][counts[s] > 1]}" for s in VERBS if counts[s]]
     on = f" on {words.listed(said)}" if said else ""
     return (
         f"{p.model.get('class', 'A network')}{size}, {p.task}, audited{on}: "

@@ -19,8 +19,8 @@ from offmap.reading import Entry, Failed, Skipped
 from offmap.run import Split, TrainingRun
 from offmap.testing.laws import LAWS, Trial, explains_itself, requires
 from offmap.testing.remedies import check_remedy
+from offmap.testing.tiny import worlds
 from offmap.testing.watching import Tally, counted, global_randomness, state
-from offmap.testing.worlds import worlds
 
 __all__ = [
     "check_card", "check_evidence", "check_measure", "check_readings", "check_remedy", "readings",

@@ -24,6 +24,8 @@
       await vegaEmbed(box, { ...spec, data: { name: "table", values } }, {
         mode: "vega-lite", renderer: "svg", actions: false, config, tooltip: { theme: "custom" },
       });
+      // The box says what the chart is; Vega's own roles inside it have no names.
+      box.querySelector("svg").setAttribute("aria-hidden", "true");
       box.dataset.state = "drawn";
     } catch (error) {
       box.dataset.state = "failed";

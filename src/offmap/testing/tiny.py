@@ -21,19 +21,13 @@ TRAIN, TEST = 240, 120  # examples
 TOKENS, LENGTH = 12, 8  # vocabulary, positions
 
 
-@cache
 def worlds() -> Mapping[str, TrainingRun]:
     """Every run, by name: classification, regression, reconstruction, tokens, exported."""
-    classes = classification()
-    return {
-        "classification": classes,
-        "regression": regression(),
-        "reconstruction": reconstruction(),
-        "tokens": tokens(),
-        "exported": exported(classes),
-    }
+    made = (classification(), regression(), reconstruction(), tokens(), exported())
+    return {run.name: run for run in made}
 
 
+@cache
 def classification() -> TrainingRun:
     """Ten digits of 8 x 8 pixels; a network with batch norm and dropout, far from perfect."""
     images, labels = _digits()
@@ -61,6 +55,7 @@ def classification() -> TrainingRun:
     )
 
 
+@cache
 def regression() -> TrainingRun:
     """Six numbers in, one out, with noise."""
     generator = torch.Generator().manual_seed(1)
@@ -78,6 +73,7 @@ def regression() -> TrainingRun:
     )
 
 
+@cache
 def reconstruction() -> TrainingRun:
     """Digits through eight numbers and back; their targets are the inputs."""
     images, labels = _digits()
@@ -91,6 +87,7 @@ def reconstruction() -> TrainingRun:
     )
 
 
+@cache
 def tokens() -> TrainingRun:
     """Sequences of a random Markov chain: the next token given each one."""
     generator = torch.Generator().manual_seed(2)
@@ -110,8 +107,10 @@ def tokens() -> TrainingRun:
     )
 
 
-def exported(run: TrainingRun) -> TrainingRun:
-    """The same network as a program of `torch.export`: it answers, and shows no modules."""
+@cache
+def exported() -> TrainingRun:
+    """The classifier as a program of `torch.export`: it answers, and shows no modules."""
+    run = classification()
     assert run.train is not None
     copy = _classifier()
     copy.load_state_dict(run.model.state_dict())
