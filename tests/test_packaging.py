@@ -31,7 +31,7 @@ PINNED = requirements(
 )
 
 
-BY_NAME = {"files", "import_module", "importlib.import_module", "pytest.importorskip"}
+BY_NAME = {"files", "pytest.importorskip"}
 
 
 def modules_imported(file: Path) -> set[str]:

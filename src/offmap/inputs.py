@@ -28,7 +28,7 @@ from offmap.passes import (
 from offmap.run import Split, TrainingRun
 from offmap.table import Table
 
-LAYER_EXAMPLES = 2000  # rows of a split that `layers` looks at
+LAYER_EXAMPLES = 1000  # rows of a split that `layers` looks at
 MEMORY_SHARE = 8  # the outputs of layers may take this part of the budget
 
 

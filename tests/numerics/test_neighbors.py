@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from offmap.numerics import neighbors
 from offmap.numerics.neighbors import Blocks, search
 
 SMALL = 2**16  # bytes: the least memory, so that tiles are 16 x 16 and everything is cut
@@ -178,6 +179,12 @@ def near_ties():
     return torch.zeros(1, 30), direction * radius[:, None] * 64
 
 
+def shell():
+    """A few rows near the query, and then many that float32 scores cannot tell apart."""
+    far = near_ties()[1].float()
+    return torch.zeros(2, 30), torch.cat((far[:250], draw(5, 30, seed=2), far[250:]))
+
+
 def copies():
     """Three different rows 200 times each."""
     return draw(12, 33), draw(3, 33, seed=1).repeat(200, 1)
@@ -208,7 +215,7 @@ def sorted_rows():
     return bank[::100] + 1e-4, bank
 
 
-WORLDS = (clusters, near_ties, copies, one_hot, constant, outlier, sorted_rows)
+WORLDS = (clusters, near_ties, shell, copies, one_hot, constant, outlier, sorted_rows)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -317,6 +324,22 @@ def test_memory_is_kept(d, dtype, ties):
         assert max(stop - start for start, stop in source.asked) * bank[0].nbytes <= memory / 8
         agrees(found, queries, bank, 5)
         del found
+
+
+@pytest.mark.parametrize("world", [copies, one_hot, constant, sorted_rows])
+def test_few_rows_are_ranked(world, monkeypatch):
+    """However the rows lie, and however often they are repeated."""
+    ranked = []
+
+    def counted(panel, query, block, row):
+        ranked.append(len(query))
+        return exact(panel, query, block, row)
+
+    exact = neighbors._exact
+    monkeypatch.setattr(neighbors, "_exact", counted)
+    queries, bank = world()
+    search(queries, bank, k=5)
+    assert sum(ranked) <= 60 * len(queries)
 
 
 def test_blocks_are_read_once_and_in_order():

@@ -168,7 +168,8 @@ def test_light_and_dark(opened):
                 getComputedStyle(document.body).color,
                 getComputedStyle(document.querySelector('.chart .role-axis text')).fill,
                 getComputedStyle(document.querySelector('.chart .mark-symbol path')).fill,
-            ].map(color => color.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0))"""
+            ].map(color => color.match(/[0-9.]+/g).slice(0, 3)
+                .reduce((sum, part) => sum + Number(part), 0))"""
         )
     paper, ink, axis, mark = zip(shades["light"], shades["dark"], strict=True)
     assert paper[0] > 700 and paper[1] < 120

@@ -4,13 +4,15 @@ import json
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 import torch
 
-from offmap.estimate import exact, proportion
+from offmap.estimate import Method, exact, proportion
 from offmap.figures import Curve, Gallery
 from offmap.reading import Failed, Reading
+from offmap.report import views
 from offmap.report.charts import chart
 from offmap.report.html import LIMIT, html
 from offmap.report.strip import strips
@@ -219,3 +221,7 @@ def test_the_first_sentence_counts_what_is_many(report):
     many = {name: {"examples": 1000} for name in ("train", "test", "a", "b", "c")}
     assert "audited on train (1,000 examples), test (1,000 examples) and 3 shifts: of" in said(many)
     assert "audited: of the four questions" in said({})
+
+
+def test_every_method_has_its_words():
+    assert set(views.METHODS) == set(get_args(Method))

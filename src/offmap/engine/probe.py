@@ -15,29 +15,31 @@ from offmap.attempt import Failure, attempt
 from offmap.catalog import measures
 from offmap.engine.graph import LEAVE_ONE_OUT, Builder, Graph, Task
 from offmap.engine.local import computing_with
-from offmap.engine.work import MEMORY_SHARE, Context, perform
+from offmap.engine.work import MEMORY_SHARE, NEIGHBORS, Context, perform
 from offmap.inputs import LAYER_EXAMPLES, head_name
 from offmap.numerics.neighbors import search
 from offmap.passes import BATCH, device_of, evaluating
-from offmap.plan import Choice, Plan, Planned, Shared
+from offmap.plan import Choice, Plan, Planned, Shared, splits_of
 from offmap.reading import Reading
 from offmap.run import Split, TrainingRun
 from offmap.table import TensorTable
 
-SMALL, LARGE = 64, 256
+SMALL, LARGE = 64, 256  # rows of the two rehearsals
+SEARCH_QUERIES, SEARCH_BANK, SEARCH_BYTES = 512, 16384, 64 * 2**20
 SEARCHES = ("neighbors", "feature_neighbors")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Seconds as a function of rows: fixed + each * rows."""
+    """Seconds as a function of rows: fixed + each * rows ** power."""
 
     fixed: float = 0.02
     each: float = 0.0
+    power: float = 1.0
 
     def at(self, rows: float) -> float:
         """Seconds for so many rows."""
-        return self.fixed + self.each * rows
+        return self.fixed + self.each * rows**self.power
 
 
 def estimate(
@@ -46,8 +48,8 @@ def estimate(
     """The plan of an audit, and the seconds of each of its tasks by key."""
     with computing_with(threads):
         lines = _rehearse(run, choices, seed)
-        pairs = _seconds_per_pair(run, graph)
-    costs = {task.key: _seconds(task, run, lines, pairs) for task in graph.tasks}
+        lines |= _search_lines(run, graph)
+    costs = {task.key: _seconds(task, run, lines) for task in graph.tasks}
     return _plan(run, choices, graph, costs), costs
 
 
@@ -66,7 +68,12 @@ def _rehearse(
     for size in (SMALL, SMALL, LARGE):  # the first one warms up, and is written over
         for task, seconds in _timed(_miniature(run, size), list(once.values()), seed):
             times.setdefault((task.kind, task.unit), {})[_rows(task, size)] = seconds
-    return {what: _line(seen) for what, seen in times.items()}
+    return {what: _line(seen, _power(*what)) for what, seen in times.items()}
+
+
+def _power(kind: str, unit: str) -> float:
+    """How the time grows with the rows. Layers are compared row with row, after a linear pass."""
+    return 1.5 if kind == "reading" and "layers" in measures()[unit].needs else 1.0
 
 
 def _one_seed(choice: Choice) -> Choice:
@@ -127,32 +134,39 @@ def _rows(task: Task, size: int) -> int:
     return task.stop - task.start if task.stop else size
 
 
-def _line(seen: Mapping[int, float]) -> Line:
-    """Through two points, neither part negative."""
+def _line(seen: Mapping[int, float], power: float = 1.0) -> Line:
+    """Through the first point and the last, neither part negative."""
     (rows, seconds), *more = sorted(seen.items())
     if not more:
-        return Line(0.0, seconds / rows)
+        return Line(0.0, seconds / rows**power, power)
     rows_2, seconds_2 = more[-1]
-    each = max(0.0, (seconds_2 - seconds) / (rows_2 - rows))
-    return Line(max(0.0, seconds - each * rows), each)
+    each = max(0.0, (seconds_2 - seconds) / (rows_2**power - rows**power))
+    return Line(max(0.0, seconds - each * rows**power), each, power)
 
 
-def _seconds_per_pair(run: TrainingRun, graph: Graph) -> dict[str, float]:
-    """Seconds that one (query, training example) pair takes in a search."""
+def _search_lines(run: TrainingRun, graph: Graph) -> dict[tuple[str, str], Line]:
+    """Seconds that one query takes in a search, by the number of training examples."""
     kinds = {task.kind for task in graph.tasks} & set(SEARCHES)
     if run.train is None or not kinds:
         return {}
-    few = run.train.table.read(0, min(4096, len(run.train))).flatten(1)
-    rates = {}
+    most = min(len(run.train), SEARCH_BANK, SEARCH_BYTES // max(1, run.train.table.row_bytes))
+    few = run.train.table.read(0, max(2, most)).flatten(1)
+    lines = {}
     for kind in sorted(kinds):
         bank = few if kind == "neighbors" else _features(run, few)
-        queries = bank[: min(512, len(bank))]
-        k = min(10, len(bank))
-        for _ in range(2):
+        queries = bank[: min(SEARCH_QUERIES, len(bank))]
+        seen: dict[int, float] = {}
+        for size in (len(bank), max(2, len(bank) // 8), len(bank)):  # the first one warms up
             begin = perf_counter()
-            search(queries, bank, k=k, memory=run.train.memory // MEMORY_SHARE)
-            rates[kind] = (perf_counter() - begin) / (len(queries) * len(bank))
-    return rates
+            search(queries, bank[:size], k=min(NEIGHBORS, size), memory=_search_memory(run))
+            seen[size] = (perf_counter() - begin) / len(queries)
+        lines[kind, kind] = _line(seen)
+    return lines
+
+
+def _search_memory(run: TrainingRun) -> int:
+    assert run.train is not None
+    return run.train.memory // MEMORY_SHARE
 
 
 def _features(run: TrainingRun, few: Tensor) -> Tensor:
@@ -167,23 +181,26 @@ def _features(run: TrainingRun, few: Tensor) -> Tensor:
 # ----------------------------------------------------------------------------------- the prices
 
 
-def _seconds(
-    task: Task, run: TrainingRun, lines: Mapping[tuple[str, str], Line], pairs: Mapping[str, float]
-) -> float:
-    if task.kind in SEARCHES and run.train is not None:
-        return pairs.get(task.kind, 0.0) * (task.stop - task.start) * len(run.train)
+def _seconds(task: Task, run: TrainingRun, lines: Mapping[tuple[str, str], Line]) -> float:
     line = lines.get((task.kind, task.unit), Line())
+    if task.kind in SEARCHES and run.train is not None:
+        return line.at(len(run.train)) * (task.stop - task.start)
     if task.kind in ("pass", "per_example"):
         return line.at(task.stop - task.start)
-    rows = len(run.splits.get(task.split) or run.train or next(iter(run.splits.values())))
-    cap = dict(task.settings).get("examples")
-    if isinstance(cap, int):
-        rows = min(rows, cap)
+    rows = _rows_read(task, run)
     if task.kind == "replicate" and run.recipe is not None:
         return line.fixed + line.each * rows * run.recipe.epochs
-    if "layers" in measures()[task.unit].needs:
-        rows = min(rows, LAYER_EXAMPLES)
     return line.at(rows)
+
+
+def _rows_read(task: Task, run: TrainingRun) -> int:
+    """How many examples a measure goes through: of the largest split that it asks for."""
+    needs = measures()[task.unit].needs
+    names = {split for word in needs for split in splits_of(run, word, task.split)}
+    names |= {word for word in ("train", "test") if word in needs}
+    rows = max((len(run.splits[name]) for name in names if name in run.splits), default=1)
+    caps = [dict(task.settings).get("examples"), LAYER_EXAMPLES if "layers" in needs else None]
+    return min([rows, *(cap for cap in caps if isinstance(cap, int))])
 
 
 def _plan(

@@ -363,13 +363,10 @@ def _gallery(
         }
         for positions, caption in zip(rows, captions, strict=False)
     ]
-    pictures = any(picture for item in items for *_, picture in item["cells"])
     return {
         "title": figure.title,
         "where": words.where(entry),
         "anchor": anchor,
-        "columns": figure.columns,
         "items": items,
-        "pictures": pictures,
         "left_out": len(figure.rows) - len(rows),
     }
