@@ -149,7 +149,9 @@ def test_records_that_break_their_own_law_are_refused():
         decode(damaged)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", 1j], ids=str)
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, b"bytes", 1j], ids=str, ids=lambda value: type(value).__name__
+)
 def test_what_has_no_place_in_a_report_is_refused(value):
     with pytest.raises(TypeError, match=f"plain data in a report, got {type(value).__name__}"):
         encode({"deep": [value]})

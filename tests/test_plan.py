@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from offmap.attempt import InputError
-from offmap.catalog import measures
+from offmap.catalog import measures, offering
 from offmap.measure import QUESTIONS, Cost
 from offmap.plan import Plan, Planned, Selection, Shared, bind, choose, like, missing, splits_of
 from offmap.run import Split, TrainingRun
@@ -56,6 +56,18 @@ def test_everything_is_chosen_in_the_order_of_the_questions(classes):
     for question in QUESTIONS:
         costs = [c.measure.cost for c in found if c.measure.question == question]
         assert costs == sorted(costs)
+
+
+def test_what_costs_less_comes_first_whatever_its_name(classes):
+    def a_name_before_all_others(split: Split) -> None: ...
+
+    a_name_before_all_others.__module__ = "somewhere.geometry.file"
+    dear = replace(
+        measures()["contamination"], function=a_name_before_all_others, cost=Cost.MANY_PASSES
+    )
+    with offering(dear):
+        names = [c.measure.name for c in choose(classes, Selection())]
+    assert names.index("contamination") < names.index("a_name_before_all_others")
 
 
 def test_only_and_skip(classes):
@@ -269,6 +281,9 @@ def test_all_is_all_that_have_it(classes):
     assert splits_of(run, "all_predictions", "") == ("test", "moved")
     assert splits_of(run, "all_features", "") == ("test", "moved", "half")
     assert splits_of(run, "all_groups", "") == ("test", "moved")
+    unlabeled = replace(classes, test=Split(classes.test.table))
+    assert splits_of(unlabeled, "all_predictions", "") == ("moved", "half")
+    assert missing(unlabeled, "all_predictions", "") == ""
 
 
 # ----------------------------------------------------------------------------------------- the plan

@@ -46,7 +46,15 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.mark.usefixtures("unchecked")
+@pytest.fixture
+def put_back():
+    """What offenders do to torch itself ends with the test."""
+    yield
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("unchecked", "put_back")
 @pytest.mark.parametrize("name", OFFENDERS)
 def test_each_offender_breaks_its_law_and_no_other(name):
     law, unit = OFFENDERS[name]
@@ -63,10 +71,12 @@ def test_a_broken_law_is_an_assertion_that_names_measure_run_and_split():
 def test_offenders_cannot_spoil_the_worlds():
     before = {name: weight.clone() for name, weight in CLASSES.model.state_dict().items()}
     modes = [module.training for module in CLASSES.model.modules()]
-    for name in ("changes_a_weight", "leaves_the_model_in_evaluation_mode"):
+    inputs = CLASSES.test.inputs.clone()
+    for name in ("changes_a_weight", "leaves_the_model_in_evaluation_mode", "works_in_place"):
         try_out(OFFENDERS[name][1], CLASSES)
     assert all(torch.equal(w, before[n]) for n, w in CLASSES.model.state_dict().items())
     assert modes == [module.training for module in CLASSES.model.modules()]
+    assert torch.equal(inputs, CLASSES.test.inputs)
 
 
 @pytest.mark.parametrize(
@@ -121,10 +131,18 @@ def test_a_measure_without_any_reading_proves_nothing():
 
 
 def test_evidence_that_is_needed_and_not_there_must_be_missed():
-    """A measure that raises where its evidence is gone, and one whose need is not respected."""
+    """A measure that raises where its evidence is gone."""
     check_evidence(measures()["accuracy_under_shift"], CLASSES)
     with pytest.raises(AssertionError, match="expected a skip without test, got\nTraceback"):
         check_evidence(OFFENDERS["raises"][1], CLASSES)
+
+
+def test_a_reading_of_what_is_not_there_is_caught(monkeypatch):
+    """As when the engine took for `train` what is not: here, nothing is taken away at all."""
+    monkeypatch.setattr("offmap.testing.without", lambda run: {"train": run, "groups": run})
+    check_evidence(measures()["calibration_error"], CLASSES)  # it asks for neither
+    with pytest.raises(AssertionError, match="a skip without train, for it asks for it, got a r"):
+        check_evidence(measures()["overparameterization"], CLASSES)
 
 
 def test_what_a_run_can_lack():

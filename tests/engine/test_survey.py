@@ -159,7 +159,8 @@ def test_channels_in_another_place():
 
 def test_channels_in_another_place_than_the_stated_domain_everywhere():
     """Found before anything else is read: the reads would be in vain."""
-    given = image_run(domain=Domain((8, 8, 3), torch.float32, 0, 1, "image"))
+    sick = Split(images(12).inputs * torch.nan, torch.arange(12) % 3)
+    given = image_run(train=sick, domain=Domain((8, 8, 3), torch.float32, 0, 1, "image"))
     assert "train: expected inputs of shape (8, 8, 3), got (3, 8, 8)" in refused(given)
 
 

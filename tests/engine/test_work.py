@@ -233,6 +233,11 @@ def test_each_shard_and_each_repetition_draws_its_own_numbers(toys):
     assert reading.value == pytest.approx(torch.stack(seeds)[:, 0].mean().item())
 
 
+def test_a_measure_does_not_draw_the_numbers_of_its_shards_again(toys):
+    (entry,) = audit(long_run(1000), only=["noise_of_its_own"], threads=1).entries
+    assert not bool((entry.reading.per_example == 0).any())
+
+
 def test_more_repetitions_keep_the_first(toys):
     def seeds(n):
         report = prepare(
@@ -286,7 +291,11 @@ def test_settings_reach_the_shards(toys):
     assert report.entries[0].settings == {"factor": 3.0}
 
 
-def test_a_model_that_breaks_down_on_a_later_row_stops_the_audit_and_names_it(tmp_path):
+def test_a_model_that_breaks_down_on_a_later_row_stops_the_audit_and_names_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("offmap.engine.graph.SHARD_ROWS", 256)
+
     class Late(nn.Module):
         def forward(self, x):
             return x.masked_fill((x == 700).any(dim=1, keepdim=True), torch.nan)

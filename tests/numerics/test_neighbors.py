@@ -309,7 +309,8 @@ def test_scalars_are_rows_of_one_value():
     [(1, torch.float32), (40, torch.uint8), (40, torch.float64), (3000, torch.float32)],
 )
 def test_memory_is_kept(d, dtype, ties):
-    bank, queries = draw(400, d, seed=1) * 30 + 100, draw(120, d) * 30 + 100
+    n, m = (1500, 400) if d == 1 else (400, 120)
+    bank, queries = draw(n, d, seed=1) * 30 + 100, draw(m, d) * 30 + 100
     if ties and d > 1:  # every row ties with every other, and few are copies
         bank = 100 + 10 * torch.eye(d).repeat(-(-400 // d), 1)[:400]
         queries = torch.full((20 if d < 100 else 3, d), 100.0)
@@ -355,16 +356,23 @@ def test_reduced_precision_is_not_trusted(monkeypatch):
     queries, bank = draw(64, 200), draw(2000, 200, seed=1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert agrees(search(queries, bank), queries, bank, 10) == 0
-    for name in ("matmul", "conv"):
-        place = getattr(torch.backends.mkldnn, name, None)
-        if hasattr(place, "fp32_precision"):
-            before = place.fp32_precision
-            place.fp32_precision = "bf16"
+
+    def scored(kind="cpu"):
+        return neighbors._scored((torch.float32, torch.float32), torch.device(kind))
+
+    assert scored() == scored("cuda") == torch.float32
+    # Whether these change a product depends on the processor, so what is asserted is the caution.
+    for place, kind in ((torch.backends.mkldnn, "conv"), (torch.backends.cuda, "matmul")):
+        if hasattr(getattr(place, kind), "fp32_precision"):
+            before = getattr(place, kind).fp32_precision
+            getattr(place, kind).fp32_precision = "tf32"
             try:
-                assert agrees(search(queries, bank), queries, bank, 10) == 0
+                assert scored("cpu" if kind == "conv" else "cuda") == torch.float64
+                assert scored("cuda" if kind == "conv" else "cpu") == torch.float32
             finally:
-                place.fp32_precision = before
+                getattr(place, kind).fp32_precision = before
     monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "ANY")
+    assert scored() == torch.float64
     assert agrees(search(queries, bank), queries, bank, 10) == 0
 
 

@@ -99,6 +99,9 @@ def test_numbers_that_are_none_are_gaps():
     made = chart(Curve("c", "x", "y", torch.arange(5.0), {"": y}))
     assert made.table["y"] == [1, None, 3, None, 5]
     assert "NaN" not in drawn(made)
+    signed = {"": torch.tensor([1.0, 0.0, -3.0, 4.0, 5.0])}
+    made = chart(Curve("c", "x", "y", torch.arange(5.0), signed, log_y=True))
+    assert made.table["y"] == [1, None, None, 4, 5]  # no logarithm, no place
 
 
 def test_a_histogram_has_a_step_for_each_bin(figures):

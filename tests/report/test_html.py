@@ -213,6 +213,19 @@ def test_strips_of_one_measure_share_a_scale():
     assert [strip.value for strip in made] == [20, 90] and {strip.null for strip in made} == {10}
 
 
+def test_why_shows_the_splits_of_a_measure_side_by_side(report, build):
+    def rank(split, value):
+        return build.entry("effective_rank", split, Reading(exact(value), null=exact(16.0)))
+
+    several = build.only(report, rank("test", 2.0), rank("fog", 8.0))
+    context = views.page(several, views.FILLS[0], views.Charts(chart, 0))
+    (name, rows), *rest = context["why"][3][2]
+    assert name == "Effective rank" and not rest
+    assert [view.split for view, _ in rows] == ["test", "fog"]
+    near, far = (strip.value for _, strip in rows)
+    assert near < far and rows[0][1].null == rows[1][1].null
+
+
 def test_the_first_sentence_counts_what_is_many(report):
     def said(splits):
         changed = replace(report.provenance, splits=splits)

@@ -85,6 +85,7 @@ def test_sizes(count, text):
 
 
 def test_lists_and_addresses():
+    assert words.title("calibration_error") == "Calibration error"
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.address("m", "fog", "part x") == "m.part x@fog"

@@ -5,8 +5,7 @@ to a row x is |q|^2 + |x|^2 - 2 q.x: one matrix product, which cancels badly. So
 excludes: a row is dropped when its score, less a rigorous bound on the score's rounding error,
 lies above an upper bound on the k-th smallest distance. What survives, little more than k rows per
 query, is ranked by distances summed in float64 from differences of the values as they were given.
-Queries that float32 scores leave with too many rows are scored again in float64, which tells apart
-all but ties. Distinct rows that tie with the k-th neighbor all have to be ranked.
+Queries that float32 scores leave with too many rows are scored again in float64.
 
 The error bound. Let c be the center, a = |q - c|, b >= |x - c|, u the unit roundoff. A sum of n
 products, in any order, errs by at most gamma_n a b, where gamma_n = n u / (1 - n u). Columns are
@@ -170,11 +169,10 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
     needed = max(512 * dimension, 1024 * (k + 1), 2**16)
     if memory < needed:
         raise ValueError(f"expected memory >= {needed} for k={k}, d={dimension}, got {memory}")
-    narrow = all(dtype.itemsize <= (4 if dtype.is_floating_point else 2) for dtype in dtypes)
     copied = 0 if queries.is_contiguous() else queries.dtype.itemsize * dimension
     side = min(2048, math.isqrt(memory // 128) // 16 * 16)
     return _Plan(
-        *(dimension, k, torch.float32 if narrow and _full_float32() else torch.float64, row.dtype),
+        *(dimension, k, _scored(dtypes, queries.device), row.dtype),
         panel=max(1, memory // 8 // (128 * (k + 1) + copied)),
         pairs=memory // 8 // 128,
         ranked=max(1, min(memory // 16, 2**24) // (32 * dimension)),
@@ -184,15 +182,19 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
     )
 
 
-def _full_float32() -> bool:
-    """Whether float32 products are just that: the error bound knows nothing of TF32 or bfloat16."""
-    places = [torch.backends, torch.backends.cuda, torch.backends.mkldnn]
-    places += [getattr(place, name, None) for place in places[1:] for name in ("matmul", "conv")]
+def _scored(dtypes: tuple[torch.dtype, torch.dtype], device: torch.device) -> torch.dtype:
+    """Type of the first scores: float32 if that holds the values, and products come in no less."""
+    narrow = all(dtype.itemsize <= (4 if dtype.is_floating_point else 2) for dtype in dtypes)
+    cpu = device.type == "cpu"
+    backend = torch.backends.mkldnn if cpu else torch.backends.cuda
+    places = (torch.backends, backend, getattr(backend, "conv" if cpu else "matmul", None))
     chosen = {getattr(place, "fp32_precision", None) for place in places}
     if chosen == {None}:  # torch before 2.9
         chosen = {torch.get_float32_matmul_precision()}
-    reduced = any("DEFAULT_FPMATH_MODE" in name for name in os.environ)  # read by oneDNN
-    return not reduced and chosen <= {None, "none", "ieee", "highest"}
+    narrow &= not any("DEFAULT_FPMATH_MODE" in name for name in os.environ)  # read by oneDNN
+    return (
+        torch.float32 if narrow and chosen <= {None, "none", "ieee", "highest"} else torch.float64
+    )
 
 
 # First row and rows [r, d] of each block of the bank; a tensor is one block if that needs no copy.
@@ -241,12 +243,10 @@ def _squares(
     return square
 
 
-def _tile(
-    block: Tensor, offset: int, rows: slice, center: Tensor, dtype: torch.dtype, plan: _Plan
-) -> _Tile:
-    square = _squares(block[rows], offset + rows.start, "bank", center, dtype, plan)
+def _tile(panel: _Panel, block: Tensor, offset: int, rows: slice, dtype: torch.dtype) -> _Tile:
+    square = _squares(block[rows], offset + rows.start, "bank", panel.center, dtype, panel.plan)
     reach = math.sqrt(square.amax())
-    square[_surplus(block[rows], square, plan)] = torch.inf
+    square[_surplus(block[rows], square, panel.plan)] = torch.inf
     return _Tile(block, offset, rows, square.to(dtype), reach)
 
 
@@ -268,12 +268,12 @@ def _search_block(panel: _Panel, block: Tensor, offset: int) -> None:
     """Takes the rows of a block into account; afterwards no pair is pending."""
     plan, near = panel.plan, math.sqrt(panel.near.amax())
     for rows in _slices(len(block), plan.side):
-        tile = _tile(block, offset, rows, panel.center, plan.dtype, plan)
+        tile = _tile(panel, block, offset, rows, plan.dtype)
         retry = torch.arange(len(panel.rows), device=panel.rows.device)
         if near + tile.reach < math.sqrt(torch.finfo(plan.dtype).max / 2):
             retry = torch.cat([_scan(panel, part, tile) for part in _slices(len(retry), plan.side)])
         if len(retry):
-            tile = _tile(block, offset, rows, panel.center, torch.float64, plan)
+            tile = _tile(panel, block, offset, rows, torch.float64)
             for part in retry.split(plan.side):
                 _scan(panel, part, tile)
     _rank(panel, block, offset)

@@ -87,16 +87,7 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
     names = _kept(list(figure.series))
     per_series = max(20, detail.curve // max(1, len(names) // 2))
     kept = spread(len(figure.x), per_series)
-    x = figure.x[kept].double().tolist()
-    table: dict[str, list[Any]] = {"x": [], "y": [], "s": [], "l": [], "h": []}
-    for name in names:
-        table["x"] += [_rounded(v) for v in x]
-        table["s"] += [name] * len(x)
-        for key, source in (("y", figure.series), ("l", figure.low), ("h", figure.high)):
-            column = source[name][kept].double().tolist() if name in source else [None] * len(x)
-            table[key] += [_rounded(v, log=figure.log_y) for v in column]
-    usable = [not figure.log_x or (value or 0) > 0 for value in table["x"]]
-    table = {key: [v for v, use in zip(c, usable, strict=True) if use] for key, c in table.items()}
+    table = _curve_table(figure, names, kept)
 
     grid_x, grid_y = (alt.Axis(grid=not log) for log in (figure.log_x, figure.log_y))
     horizontal = alt.X("x:Q", title=figure.x_label, scale=_scale(figure.log_x), axis=grid_x)
@@ -110,7 +101,7 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
         tooltip += [_number("l", "from"), _number("h", "to")]
     lines = alt.Chart().mark_line(strokeWidth=2, clip=True)
     points = alt.Chart().mark_point(filled=True, size=45)
-    seen = 0.9 if len(x) <= 25 else 0.0
+    seen = 0.9 if len(kept) <= 25 else 0.0
     layers = [
         lines.encode(x=horizontal, y=vertical, color=color, strokeDash=dash),
         points.encode(
@@ -126,6 +117,20 @@ def _curve(figure: Curve, detail: Detail) -> Chart:
         len(names), len(figure.series), "curves"
     )
     return _made(alt.layer(*layers), table, left_out)
+
+
+def _curve_table(figure: Curve, names: list[str], kept: Tensor) -> dict[str, list[Any]]:
+    """Points of the series, one below the other, with the ends of their bands."""
+    x = figure.x[kept].double().tolist()
+    table: dict[str, list[Any]] = {"x": [], "y": [], "s": [], "l": [], "h": []}
+    for name in names:
+        table["x"] += [_rounded(v) for v in x]
+        table["s"] += [name] * len(x)
+        for key, source in (("y", figure.series), ("l", figure.low), ("h", figure.high)):
+            column = source[name][kept].double().tolist() if name in source else [None] * len(x)
+            table[key] += [_rounded(v, log=figure.log_y) for v in column]
+    usable = [not figure.log_x or (value or 0) > 0 for value in table["x"]]
+    return {key: [v for v, use in zip(c, usable, strict=True) if use] for key, c in table.items()}
 
 
 def _histogram(figure: Histogram) -> Chart:

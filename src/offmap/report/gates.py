@@ -1,7 +1,7 @@
 """Gates: conditions under which an audit exits with 1. A gate never passes in silence.
 
 A gate is written as the condition of *failing*: `calibration_error > 0.05`,
-`accuracy_under_shift@fog < -0.1`, `random_label_fit.largest class >= 0.5`. It holds the point value
+`accuracy_under_shift@fog > 0.1`, `random_label_fit.largest class >= 0.5`. It holds the point value
 of the reading against the number, not an end of the interval: that is what people expect of a
 threshold in a build, and a baseline (`baseline_gate`) is there to tell change from noise.
 
@@ -32,7 +32,7 @@ WRITTEN = re.compile(
     r"\s*(?P<measure>\w+)\s*(?:\.(?P<part>[^@<>=]+))?(?:@\s*(?P<split>[^<>=\s][^<>=]*))?"
     r"(?P<sign><=|>=|<|>)(?P<number>[^<>=]+)"
 )
-EXAMPLE = "calibration_error > 0.05, accuracy_under_shift@fog < -0.1 or measure.part@split >= 1"
+EXAMPLE = "calibration_error > 0.05, accuracy_under_shift@fog > 0.1 or measure.part@split >= 1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 from offmap.estimate import Estimate
 from offmap.reading import Entry, Reading
 from offmap.report import words
-from offmap.report.grades import next_steps, verdicts
+from offmap.report.grades import Verdict, next_steps, verdicts
 from offmap.report.report import Report
 
 STYLES = {
@@ -102,25 +102,7 @@ def summary(report: Report) -> dict[str, Any]:
         "name": report.provenance.name,
         "task": report.provenance.task,
         "seconds": report.provenance.seconds,
-        "verdicts": [
-            {
-                "question": verdict.question,
-                "state": verdict.state,
-                "checks": [
-                    {
-                        "measure": check.line.measure,
-                        "part": check.line.part,
-                        "split": check.split,
-                        "state": check.state,
-                        **_plain(check.estimate),
-                        "rule": check.rule,
-                    }
-                    for check in verdict.checks
-                ],
-                "missing": list(verdict.missing),
-            }
-            for verdict in verdicts(report)
-        ],
+        "verdicts": [_verdict(verdict) for verdict in verdicts(report)],
         "readings": [
             {
                 "measure": entry.measure,
@@ -150,6 +132,25 @@ def summary(report: Report) -> dict[str, Any]:
             {"measure": e.measure, "split": e.split, "error": getattr(e.outcome, "error", "")}
             for e in report.failed
         ],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "question": verdict.question,
+        "state": verdict.state,
+        "checks": [
+            {
+                "measure": check.line.measure,
+                "part": check.line.part,
+                "split": check.split,
+                "state": check.state,
+                **_plain(check.estimate),
+                "rule": check.rule,
+            }
+            for check in verdict.checks
+        ],
+        "missing": list(verdict.missing),
     }
 
 

@@ -147,7 +147,6 @@ def state(run: TrainingRun) -> dict[str, object]:
         "Python's random state": random.getstate(),
         "the grad mode": torch.is_grad_enabled(),
         "torch's default dtype": torch.get_default_dtype(),
-        "the number of threads": torch.get_num_threads(),
     }
     for name, module in run.model.named_modules():
         seen[f"the training mode of {name or 'the model'}"] = module.training

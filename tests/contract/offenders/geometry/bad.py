@@ -177,6 +177,18 @@ def thaws_frozen_weights(model: nn.Module) -> Reading:
 
 
 @breaks("leaves_no_trace")
+def turns_gradients_off(train: Split) -> Reading:
+    torch.set_grad_enabled(False)
+    return Reading(FINE)
+
+
+@breaks("leaves_no_trace")
+def computes_in_double(train: Split) -> Reading:
+    torch.set_default_dtype(torch.double)
+    return Reading(FINE)
+
+
+@breaks("leaves_no_trace")
 def leaves_a_hook(model: nn.Module) -> Reading:
     model.register_forward_hook(lambda *_: None)
     return Reading(FINE)

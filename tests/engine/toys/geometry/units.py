@@ -50,6 +50,12 @@ def noise_by_example(per_example: Tensor) -> Reading:
     return Reading(exact(per_example.mean().item()), per_example=per_example)
 
 
+@toy(per_example=_noise)
+def noise_of_its_own(per_example: Tensor, *, generator: torch.Generator) -> Reading:
+    own = torch.rand(len(per_example), generator=generator, dtype=torch.double)
+    return Reading(exact(0.0), per_example=own - per_example)
+
+
 def _pair(train: Split, *, generator: torch.Generator) -> Tensor:
     return torch.rand(2, generator=generator, dtype=torch.double)
 
