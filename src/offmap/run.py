@@ -263,7 +263,7 @@ class TrainingRun:
             if not len(split):
                 raise InputError(f"{name}: expected at least one example, got none")
         if self.task is None:
-            object.__setattr__(self, "task", _infer_task(self.train or self.test))
+            object.__setattr__(self, "task", _infer_task(self.train, self.test))
         names = _common_names(self.splits)
         if self.class_names is None:
             object.__setattr__(self, "class_names", names)
@@ -286,9 +286,10 @@ class TrainingRun:
         return TrainingRun(**values)
 
 
-def _infer_task(split: Split | None) -> Task:
+def _infer_task(*splits: Split | None) -> Task:
     """Integers [n]: classes; integers [n, t]: tokens; floats: regression; none: reconstruction."""
-    targets = None if split is None else split.known_targets
+    known = [split.known_targets for split in splits if split is not None]
+    targets = next((values for values in known if values is not None), None)
     if targets is None:
         return "reconstruction"
     if targets.is_floating_point():

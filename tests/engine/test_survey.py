@@ -369,3 +369,11 @@ def test_whatever_differs_has_another_fingerprint(other):
 def test_the_same_content_elsewhere_has_the_same_fingerprint():
     assert survey(split().take(torch.arange(12))).fingerprint == survey(split()).fingerprint
     assert survey(split().renamed("other")).fingerprint == survey(split()).fingerprint
+
+
+def test_train_without_targets_is_refused() -> None:
+    inputs, labels = torch.rand(20, 4), torch.arange(20) % 2
+    run = TrainingRun(nn.Linear(4, 2), Split(inputs), Split(inputs, labels))
+    assert run.task == "classification"
+    with pytest.raises(InputError, match="train: expected targets in a classification run"):
+        examine(run)

@@ -132,6 +132,7 @@ def test_a_verdict_leads_to_its_reading(opened):
     page = opened()
     page.locator(".card a", has_text="Distance of confidence").click()
     reading = page.locator("details.reading[open]")
+    reading.first.wait_for()
     assert reading.count() == 1 and "Calibration error" in reading.inner_text()
     page.wait_for_function(
         "Math.abs(document.querySelector('details[open]').getBoundingClientRect().top) < 300"

@@ -201,9 +201,14 @@ def check_targets(run: TrainingRun, split: Split) -> None:
     """Do the targets name classes that the model has?
 
     Raises:
-        InputError: If not, or if only one class is there.
+        InputError: If not, if only one class is there, or if train has no targets at all.
     """
     targets = split.known_targets
+    if targets is None and split.name == "train" and run.task != "reconstruction":
+        raise InputError(
+            f"train: expected targets in a {run.task} run, got none: give what the model was "
+            "trained on, or leave train out"
+        )
     if targets is None or run.task not in ("classification", "tokens"):
         return
     if targets.is_floating_point():
