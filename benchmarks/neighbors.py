@@ -8,6 +8,7 @@ the rounds, so that a neighbor on the machine slows all three down alike.
 """
 
 import argparse
+import ctypes
 import os
 import statistics
 import threading
@@ -49,6 +50,7 @@ PEERS = {"offmap": offmap_search, "faiss": faiss_search, "sklearn": sklearn_sear
 
 def watched(call: Callable[[], Answer]) -> tuple[Answer, float, float]:
     """The answer, seconds, and the most MiB of resident memory above those at the start."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what the peer before has freed counts for no one
     process, done = psutil.Process(), threading.Event()
     before = most = process.memory_info().rss
 

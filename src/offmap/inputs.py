@@ -190,7 +190,7 @@ class Features:
         return self.table.take(rows)
 
     def chunks(self) -> Iterator[Float[Tensor, "m d"]]:
-        """All vectors in order, about 32 MiB at a time."""
+        """All vectors in order, about 40 MiB at a time."""
         return self.table.chunks()
 
 

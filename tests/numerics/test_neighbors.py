@@ -215,6 +215,11 @@ def sorted_rows():
     return bank[::100] + 1e-4, bank
 
 
+def long_rows():
+    """Rows so long that PyTorch would sum one by itself in another order than several."""
+    return draw(3, 70_000), draw(9, 70_000, seed=1)
+
+
 WORLDS = (clusters, near_ties, shell, copies, one_hot, constant, outlier, sorted_rows)
 
 
@@ -236,19 +241,31 @@ def test_float32_scores_misorder_the_hard_worlds():
     assert (scores.topk(10, largest=False).indices != twin(queries, bank, 10)[1]).any(1).all()
 
 
-def test_far_from_the_origin():
-    queries, bank = draw(50, 30) + 1e4, draw(400, 30, seed=1) + 1e4
-    scores = bank.square().sum(1) - 2 * queries @ bank.T
-    assert (scores.topk(10, largest=False).indices != twin(queries, bank, 10)[1]).any(1).all()
+@pytest.mark.parametrize(
+    ("dtype", "offset", "scale"),
+    [
+        (torch.float32, 1e4, 1),
+        (torch.float64, 1e8, 1),
+        (torch.int32, 1e9, 50),
+        (torch.int64, 1e12, 9),
+    ],
+)
+def test_far_from_the_origin(dtype, offset, scale):
+    """Where the expansion of the square fails in the type of the data, or in float32."""
+    rows = ((draw(450, 30) * scale).double() + offset).to(dtype)
+    queries, bank = rows[:50], rows[50:]
+    naive = bank.float().square().sum(1) - 2 * queries.float() @ bank.float().T
+    assert (naive.topk(10, largest=False).indices != twin(queries, bank, 10)[1]).any(1).all()
     assert agrees(search(queries, bank), queries, bank, 10) == 0
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", [*WORLDS, long_rows])
 def test_the_result_does_not_depend_on_memory(world):
     queries, bank = world()
+    least = max(SMALL, 512 * queries.shape[1])
     first, *others = (
         search(queries, source, k=9, memory=memory)
-        for memory, source in itertools.product((2**29, SMALL, 3 * 10**5), (bank, Counted(bank)))
+        for memory, source in itertools.product((2**29, least, 5 * least), (bank, Counted(bank)))
     )
     for other in others:
         assert torch.equal(first.distance, other.distance)

@@ -47,7 +47,6 @@ class Neighbors:
     index: Int64[Tensor, "m k"]  # rows of the bank
 
 
-@torch.no_grad()
 def search(
     queries: Shaped[Tensor, "m ..."],
     bank: Shaped[Tensor, "n ..."] | Blocks,
