@@ -52,7 +52,6 @@ _HOMES = {
 }
 
 
-
 class _Package(ModuleType):
     """Keeps `offmap.audit` the function when the module of that name is imported."""
 
@@ -62,7 +61,6 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
-__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
@@ -80,4 +78,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """Every public name."""
-    return __all__
+    return sorted(_HOMES)
