@@ -5,7 +5,8 @@ to a row x is |q|^2 + |x|^2 - 2 q.x: one matrix product, which cancels badly. So
 excludes: a row is dropped when its score, less a rigorous bound on the score's rounding error,
 lies above an upper bound on the k-th smallest distance. What survives, little more than k rows per
 query, is ranked by distances summed in float64 from differences of the values as they were given.
-Queries that float32 scores leave with too many rows are scored again in float64.
+Queries that float32 scores leave with too many rows are scored again in float64. Distinct rows that
+tie with the k-th neighbor all have to be ranked: where most rows tie, the search is slow.
 
 The error bound. Let c be the center, a = |q - c|, b >= |x - c|, u the unit roundoff. A sum of n
 products, in any order, errs by at most gamma_n a b, where gamma_n = n u / (1 - n u). Columns are
@@ -319,7 +320,7 @@ def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " 
         fold //= 2
     groups = scores.unflatten(1, (fold, -1))
     lowest = groups.amin(1)
-    nearest = lowest.topk(min(k, lowest.shape[1]), largest=False).values.double()
+    nearest = lowest.topk(min(k, lowest.shape[1]), largest=False, sorted=False).values.double()
     upper = torch.cat((panel.upper[which], nearest + (near + slack)[:, None]), 1)
     upper = upper.topk(k, largest=False).values
     limit = torch.minimum(upper[:, -1], panel.limit(which))
