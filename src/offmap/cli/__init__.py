@@ -1,5 +1,6 @@
 """The command line. Each command is a file; what is heavy is imported when a command runs."""
 
+import os
 from collections.abc import Sequence
 
 import typer
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the name of the program; those it was started with where None.
     """
+    # Threads that wait should sleep: spinning ones make a busy machine several times slower.
+    # Read once, when torch is loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app(arguments)
     except InputError as error:
