@@ -15,7 +15,7 @@ import torch
 from ray import cloudpickle
 from torch import Tensor
 
-from offmap.attempt import Failure, attempt
+from offmap.attempt import Failure, InputError, attempt
 from offmap.engine import memory
 from offmap.engine.graph import Task
 from offmap.engine.ledger import Ledger
@@ -40,11 +40,17 @@ def run_ray(ledger: Ledger, context: Context, *, threads: int, address: str = "r
         context: The run and the root of its random numbers.
         threads: CPUs that each task asks for and computes with.
         address: `ray`, or `ray://host:port`.
+
+    Raises:
+        InputError: If no cluster answers there.
     """
     started = not ray.is_initialized()
     if started:
         where = None if address == "ray" else address
-        ray.init(address=where, num_cpus=None if where else _cpus(threads), log_to_driver=False)
+        cpus = None if where else _cpus(threads)
+        found = attempt(lambda: ray.init(address=where, num_cpus=cpus, log_to_driver=False))
+        if isinstance(found, Failure):
+            raise InputError(f"expected a Ray cluster for --engine {address}, got {found.summary}")
     try:
         Cluster(ledger, context, threads).work()
     finally:
