@@ -63,7 +63,7 @@ def tables(plan: "Plan") -> "list[RenderableType]":
     from rich.table import Table
     from rich.text import Text
 
-    from offmap.engine.progress import duration
+    from offmap.report.words import duration, size
 
     runs = Table(title="Will run", title_justify="left", box=None, pad_edge=False)
     for name in ("measure", "on", "cost", "about", "peak memory"):
@@ -86,8 +86,3 @@ def tables(plan: "Plan") -> "list[RenderableType]":
         parts.append(left_out)
     parts.append(Text(f"\n{len(plan.runs)} readings, about {duration(plan.seconds)} in all"))
     return parts
-
-
-def size(count: int) -> str:
-    """Bytes as people say them."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -135,10 +135,12 @@ def said(entry: Entry) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """`0.04 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
+        return f"{seconds:.2g} s" if seconds else "0 s"
+    if seconds < 60:
         return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -3,6 +3,7 @@
 import re
 from math import floor, isfinite, log10
 
+from offmap.engine.progress import duration as duration
 from offmap.estimate import Estimate
 from offmap.measure import Card
 from offmap.reading import Entry
@@ -87,18 +88,6 @@ def where(entry: Entry) -> str:
 def address(measure: str, split: str, part: str = "") -> str:
     """As gates are written: `measure.part@split`."""
     return measure + (f".{part}" if part else "") + (f"@{split}" if split else "")
-
-
-def duration(seconds: float) -> str:
-    """`0.04 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
-        return f"{seconds:.2g} s" if seconds else "0 s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def size(count: float) -> str:
