@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import offmap.measures
 from offmap.catalog import measures
 from offmap.estimate import exact
+from offmap.figures import Gallery
 from offmap.reading import Failed, Reading, Skipped
 from offmap.report.grades import (
     GRADED,
@@ -150,6 +152,19 @@ def test_next_steps_gather_the_splits_of_a_measure_worst_first(build, report):
     steps = next_steps(build.only(report, far("test", 0.2), far("fog", 0.9), far("rain", 0.06)))
     assert len(steps) == 1
     assert [check.split for check in steps[0].checks] == ["fog", "test"]
+
+
+def test_next_steps_point_at_the_rows_that_the_readings_show(build, report):
+    def far(split, value, *rows):
+        shown = torch.tensor([[row, 0] for row in rows], dtype=torch.long).view(-1, 2)
+        figures = tuple(Gallery("far", (split, "train"), part, ()) for part in shown.split(30))
+        reading = Reading(build.estimate(value, value - 0.01, value + 0.01), figures=figures)
+        return build.entry("train_neighbor_distance", split, reading)
+
+    made = build.only(report, far("fog", 0.9, 8, 2, 8), far("test", 0.2, *range(50)), far("x", 0))
+    (step,) = next_steps(made)
+    assert step.rows == {"fog": (8, 2), "test": tuple(range(40))}  # x is not past its line
+    assert next_steps(build.only(report, far("fog", 0.9)))[0].rows == {}
 
 
 def test_a_straddling_interval_calls_for_nothing(build, report):

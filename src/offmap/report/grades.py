@@ -6,10 +6,12 @@ otherwise: an interval that straddles an end proves nothing. A question does not
 readings does not, holds if all that could be taken do, and is *not measured* if none could.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from offmap.estimate import Estimate
+from offmap.figures import Gallery
 from offmap.measure import QUESTIONS, Card
 from offmap.reading import Entry, Failed, Reading, Skipped
 from offmap.report import words
@@ -19,6 +21,7 @@ State = Literal["holds", "partly", "does not hold", "not measured"]
 Where = Literal["test", "shifts", "any"]
 
 GRADED = ("expressivity", "trainability", "weak_generalization", "strong_generalization")
+NAMED = 40  # rows of a split that a step points at
 WHY = ("continuity", "geometry", "memorization", "representation")
 
 
@@ -200,11 +203,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something to do, the readings that call for it (worst first), and how much they do."""
+    """Something to do, the readings that call for it (worst first), and how much they do.
+
+    `rows` are the examples to begin with, by split: those that the readings themselves show.
+    """
 
     card: Card
     checks: tuple[Check, ...]
     effect: float
+    rows: Mapping[str, tuple[int, ...]]
 
 
 def verdicts(report: Report) -> tuple[Verdict, ...]:
@@ -244,15 +251,25 @@ def next_steps(report: Report) -> tuple[Step, ...]:
         for check in (check for line in lines for check in _checks(report, line)):
             if check.excess > 0 and check.line.measure in report.cards:
                 past.setdefault(check.line.measure, []).append(check)
-    steps = [
-        Step(
-            report.cards[measure],
-            tuple(sorted(checks, key=lambda check: -check.excess)),
-            max(check.excess for check in checks),
-        )
-        for measure, checks in past.items()
-    ]
+    steps = []
+    for measure, found in past.items():
+        checks = tuple(sorted(found, key=lambda check: -check.excess))
+        splits = [check.split for check in checks]
+        rows = _rows(report, measure, splits)
+        steps.append(Step(report.cards[measure], checks, checks[0].excess, rows))
     return tuple(sorted(steps, key=lambda step: -step.effect))
+
+
+def _rows(report: Report, measure: str, splits: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """What a measure's readings on these splits show in galleries, in the order shown."""
+    rows: dict[str, dict[int, None]] = {}
+    for entry in report.entries:
+        if entry.measure == measure and entry.split in splits and entry.reading:
+            for figure in entry.reading.figures:
+                if isinstance(figure, Gallery):
+                    column = rows.setdefault(figure.columns[0], {})
+                    column.update(dict.fromkeys(figure.rows[:, 0].tolist()))
+    return {split: tuple(found)[:NAMED] for split, found in rows.items() if found}
 
 
 def check_of(report: Report, entry: Entry) -> Check | None:

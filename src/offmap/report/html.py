@@ -6,7 +6,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from offmap.report import views, words
+from offmap.report import exhibits, views, words
 from offmap.report.charts import Detail, chart
 from offmap.report.report import Report
 from offmap.report.views import FILLS, Charts, Fill
@@ -49,11 +49,15 @@ def notebook(report: Report) -> str:
 def _page(report: Report, fill: Fill, charts: Charts) -> str:
     """The page with so much text, and with the charts that there is room for."""
     context = views.page(report, fill, charts)
+    why = exhibits.shown(context["readings"], context["galleries"])
+    taken = {gallery["anchor"] for one in why for gallery in one.galleries}
     return (
         _environment()
         .get_template("page.html")
         .render(
             **context,
+            exhibits=why,
+            examples=[one for one in context["galleries"] if one["anchor"] not in taken],
             words=words,
             fill=fill,
             charts=Markup(f"[{','.join(charts.made)}]"),

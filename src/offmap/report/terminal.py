@@ -44,6 +44,8 @@ def render(report: Report, page: Path | None = None) -> RenderableType:
     for place, step in enumerate(steps, 1):
         blocks.append(said(f"{place}. {step.card.next_step}"))
         blocks.append(Padding(said(f"because {step.checks[0].sentence}", "dim"), (0, 0, 0, 3)))
+        for text in words.rows(step.rows, 8):
+            blocks.append(Padding(said(text, "dim"), (0, 0, 0, 3)))
     blocks += _left_out(report)
     if page is not None:
         blocks.append(said(f"\nReport: {page}", "bold"))
@@ -121,6 +123,7 @@ def summary(report: Report) -> dict[str, Any]:
                 "text": step.card.next_step,
                 "effect": step.effect,
                 "readings": [{"split": c.split, **_plain(c.estimate)} for c in step.checks],
+                "rows": {split: list(rows) for split, rows in step.rows.items()},
             }
             for step in next_steps(report)
         ],

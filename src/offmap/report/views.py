@@ -139,7 +139,6 @@ class ReadingView:
     reading: Reading
     parts: Parts
     charts: tuple[dict[str, Any], ...]
-    galleries: tuple[str, ...]
     check: Check | None
 
 
@@ -164,6 +163,7 @@ def page(report: Report, fill: Fill, charts: Charts) -> dict[str, Any]:
         "why": [(name, QUESTIONS[name], _by_measure(by_question[name])) for name in WHY],
         "steps": next_steps(report),
         "galleries": list(_galleries(report, fill)),
+        "readings": readings,
         "readings_left_out": len(taken) - len(readings),
         "questions": [
             (name, QUESTIONS.get(name, ""), views)
@@ -201,7 +201,6 @@ def reading_view(
         reading=reading,
         parts=parts_of(reading, fill.parts),
         charts=tuple(drawn),
-        galleries=tuple(f.title for f in reading.figures if isinstance(f, Gallery)),
         check=check_of(report, entry),
     )
 
@@ -345,11 +344,12 @@ def _galleries(report: Report, fill: Fill) -> Iterator[dict[str, Any]]:
             if isinstance(figure, Gallery) and count < GALLERIES and len(figure.rows):
                 count += 1
                 pictures = report.thumbnails if fill.pictures else {}
-                yield _gallery(pictures, figure, entry, f"reading-{place}")
+                anchors = {"anchor": f"gallery-{count}", "reading": f"reading-{place}"}
+                yield _gallery(pictures, figure, entry) | anchors
 
 
 def _gallery(
-    thumbnails: Mapping[str, Mapping[str, str]], figure: Gallery, entry: Entry, anchor: str
+    thumbnails: Mapping[str, Mapping[str, str]], figure: Gallery, entry: Entry
 ) -> dict[str, Any]:
     rows = figure.rows[:ROWS].tolist()
     captions: Sequence[str] = (*figure.captions, *[""] * len(rows))
@@ -366,7 +366,6 @@ def _gallery(
     return {
         "title": figure.title,
         "where": words.where(entry),
-        "anchor": anchor,
         "items": items,
         "left_out": len(figure.rows) - len(rows),
     }

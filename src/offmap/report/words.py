@@ -1,6 +1,7 @@
 """Numbers and names as people read them. Every part of the report writes them the same way."""
 
 import re
+from collections.abc import Mapping, Sequence
 from math import floor, isfinite, log10
 
 from offmap.engine.progress import duration as duration
@@ -112,3 +113,12 @@ def listed(items: list[str], last: str = "and") -> str:
 def shortened(text: str, most: int) -> str:
     """The text, or as much of it as fits and how much was left out."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} characters more)"
+
+
+def rows(chosen: Mapping[str, Sequence[int]], most: int) -> list[str]:
+    """`To begin with, rows of test: 3, 17 and 5.`, one sentence a split."""
+    return [
+        f"To begin with, rows of {split}: {', '.join(str(row) for row in found[:most])}"
+        + (f", and {len(found) - most} more." if len(found) > most else ".")
+        for split, found in chosen.items()
+    ]

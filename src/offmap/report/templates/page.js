@@ -53,7 +53,9 @@
 
   function openTarget() {
     const target = location.hash && document.getElementById(location.hash.slice(1));
-    if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+    if (!target) return;
+    for (let box = target; box; box = box.parentElement) { if (box.tagName === "DETAILS") box.open = true; }
+    target.scrollIntoView();
   }
   addEventListener("hashchange", openTarget);
   openTarget();
