@@ -10,7 +10,7 @@ import vl_convert
 
 from offmap.estimate import exact
 from offmap.figures import Bars, Curve, Histogram, Matrix, Scatter
-from offmap.report.charts import COLORS, Chart, Detail, chart, spread
+from offmap.report.charts import COLORS, Chart, Detail, chart, level, size, spread
 from offmap.report.html import VEGA_LITE
 
 KINDS = ("curve", "log", "histogram", "scatter", "bars", "matrix")
@@ -154,3 +154,21 @@ def test_table_holds_no_more_digits_than_a_screen(figures):
     kept = spread(4000, 1500)
     for shown, value in zip(made.table["x"], figures["scatter"].x[kept].tolist(), strict=True):
         assert shown == float(f"{value:.5g}")
+
+
+def test_small_charts_leave_room_to_large_ones():
+    assert level([10, 10, 10], 90) == 10  # all in full
+    assert level([10, 100, 100], 90) == 40  # what the small one leaves, in equal parts
+    assert level([100] * 4, 100) == 25
+    assert level([], 100) == 0
+    for sizes, room in (([3, 50, 7, 90, 90], 120), ([5] * 9, 20), ([1000], 10)):
+        most = level(sizes, room)
+        assert room - len(sizes) < sum(min(one, most) for one in sizes) <= room
+
+
+def test_the_size_of_a_chart_is_foreseen(build):
+    for figure in build.figures(torch.Generator().manual_seed(0)).values():
+        made = chart(figure)
+        if made is not None:
+            text = len(json.dumps({"spec": made.spec, "table": made.table}))
+            assert 0.3 < text / size(figure) < 3

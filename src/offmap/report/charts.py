@@ -18,7 +18,7 @@ from offmap.report import words
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4], [1, 3])
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 HEIGHT = 220
 OTHER = "others"
 SPEC_BYTES, POINT_BYTES = 3000, 30  # of a specification, and of a row of its table, roughly
@@ -44,6 +44,35 @@ class Detail:
             min(most.bars, points),
             min(most.side, int(points**0.5)),
         )
+
+
+def size(figure: Figure) -> int:
+    """Bytes that a chart of the figure takes when it is drawn in full, roughly."""
+    most = Detail()
+    match figure:
+        case Curve():
+            points = 2 * min(most.curve, len(figure.x) * max(1, len(figure.series)) // 2)
+        case Histogram():
+            points = len(figure.edges) * len(figure.counts)
+        case Scatter():
+            points = min(most.scatter, len(figure.x))
+        case Bars():
+            points = min(most.bars, len(figure.values))
+        case Matrix():
+            points = min(most.side, len(figure.rows)) * min(most.side, len(figure.columns))
+        case Gallery():
+            return 0
+    return SPEC_BYTES + POINT_BYTES * points
+
+
+def level(sizes: Sequence[int], room: int) -> int:
+    """The most that one of them may take so that all fit: small ones leave room to large ones."""
+    for place, one in enumerate(sorted(sizes)):
+        share = room // (len(sizes) - place)
+        if one > share:
+            return share
+        room -= one
+    return max(sizes, default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,12 +263,11 @@ def next_steps(report: Report) -> tuple[Step, ...]:
 def _rows(report: Report, measure: str, splits: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """What a measure's readings on these splits show in galleries, in the order shown."""
     rows: dict[str, dict[int, None]] = {}
-    for entry in report.entries:
-        if entry.measure == measure and entry.split in splits and entry.reading:
-            for figure in entry.reading.figures:
-                if isinstance(figure, Gallery):
-                    column = rows.setdefault(figure.columns[0], {})
-                    column.update(dict.fromkeys(figure.rows[:, 0].tolist()))
+    readings = {e.split: e.reading for e in report.entries if e.measure == measure and e.reading}
+    for figure in (figure for split in splits for figure in readings[split].figures):
+        if isinstance(figure, Gallery):
+            shown = rows.setdefault(figure.columns[0], {})
+            shown.update(dict.fromkeys(figure.rows[:, 0].tolist()))
     return {split: tuple(found)[:NAMED] for split, found in rows.items() if found}
 
 

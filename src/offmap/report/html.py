@@ -6,10 +6,11 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from offmap.report import exhibits, views, words
-from offmap.report.charts import Detail, chart
+from offmap.report import views, words
+from offmap.report.charts import Detail, chart, level, size
 from offmap.report.report import Report
 from offmap.report.views import FILLS, Charts, Fill
+from offmap.report.why import shown
 
 LIMIT = 3_000_000  # bytes of the page
 SPARE = 40_000  # of them, for what is counted only roughly
@@ -19,7 +20,7 @@ VEGA_LITE = "6.4"  # of Altair's schema, among those that vl-convert brings
 def html(report: Report) -> str:
     """The whole page, scripts and data inside.
 
-    Texts first: the most generous fill that leaves room. Charts get what is left, in equal parts.
+    Texts first: the most generous fill that leaves room. Charts share what is left.
     """
     room = 0
     fill = FILLS[-1]
@@ -27,8 +28,8 @@ def html(report: Report) -> str:
         room = LIMIT - SPARE - len(_bytes(_page(report, fill, Charts(chart, 0))))
         if room >= fill.charts:
             break
-    count = sum(len(entry.reading.figures) for entry in report.entries if entry.reading)
-    detail = Detail.within(room // max(1, count))
+    figures = [f for entry in report.entries if entry.reading for f in entry.reading.figures]
+    detail = Detail.within(level([size(figure) for figure in figures], room))
     return _bytes(_page(report, fill, Charts(partial(chart, detail=detail), room))).decode()
 
 
@@ -49,7 +50,7 @@ def notebook(report: Report) -> str:
 def _page(report: Report, fill: Fill, charts: Charts) -> str:
     """The page with so much text, and with the charts that there is room for."""
     context = views.page(report, fill, charts)
-    why = exhibits.shown(context["readings"], context["galleries"])
+    why = shown(context["readings"], context["galleries"])
     taken = {gallery["anchor"] for one in why for gallery in one.galleries}
     return (
         _environment()

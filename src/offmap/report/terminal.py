@@ -44,7 +44,7 @@ def render(report: Report, page: Path | None = None) -> RenderableType:
     for place, step in enumerate(steps, 1):
         blocks.append(said(f"{place}. {step.card.next_step}"))
         blocks.append(Padding(said(f"because {step.checks[0].sentence}", "dim"), (0, 0, 0, 3)))
-        for text in words.rows(step.rows, 8):
+        for text in words.rows(step.rows, 8)[:1]:
             blocks.append(Padding(said(text, "dim"), (0, 0, 0, 3)))
     blocks += _left_out(report)
     if page is not None:

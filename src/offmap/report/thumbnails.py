@@ -13,7 +13,7 @@ from offmap.reading import Entry
 from offmap.run import Domain, Split
 
 ROWS = 24  # of a gallery
-PICTURES = 200  # in all
+PICTURES = 400  # in all
 SIDES = (96, 64, 48, 32)  # of a picture, at most; the first that fits the budget
 BUDGET = 800_000  # bytes of base64 in all
 
@@ -50,15 +50,19 @@ def thumbnails(
 
 
 def _wanted(splits: Mapping[str, Split], entries: Sequence[Entry]) -> dict[str, list[int]]:
-    """Rows by split, in the order in which galleries name them, each once."""
+    """Rows by split: the first of every gallery, then the second of every one, each once."""
+    galleries = [
+        figure
+        for entry in entries
+        for figure in (entry.reading.figures if entry.reading else ())
+        if isinstance(figure, Gallery)
+    ]
     wanted: dict[tuple[str, int], None] = {}
-    for entry in entries:
-        for figure in entry.reading.figures if entry.reading else ():
-            if isinstance(figure, Gallery):
-                for row in figure.rows[:ROWS].tolist():
-                    for split, position in zip(figure.columns, row, strict=True):
-                        if split in splits and 0 <= position < len(splits[split]):
-                            wanted[split, position] = None
+    for place in range(ROWS):  # the first row of all, the second of all, ...
+        for figure in (figure for figure in galleries if place < len(figure.rows)):
+            for split, row in zip(figure.columns, figure.rows[place].tolist(), strict=True):
+                if split in splits and 0 <= row < len(splits[split]):
+                    wanted[split, row] = None
     rows: dict[str, list[int]] = {}
     for split, position in list(wanted)[:PICTURES]:
         rows.setdefault(split, []).append(position)

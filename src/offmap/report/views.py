@@ -12,6 +12,7 @@ from offmap.figures import Figure, Gallery
 from offmap.measure import QUESTIONS, Card
 from offmap.reading import Entry, Failed, Reading, Skipped
 from offmap.report import words
+from offmap.report.exhibits import EXHIBITED
 from offmap.report.grades import WHY, Check, check_of, next_steps, verdicts
 from offmap.report.report import Report
 from offmap.report.strip import Strip, strips
@@ -337,9 +338,11 @@ def plan_rows(report: Report) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def _galleries(report: Report, fill: Fill) -> Iterator[dict[str, Any]]:
-    """The galleries of every reading, with their pictures where there are any."""
+    """The galleries of every reading, those of the exhibits first, with pictures if there are."""
     count = 0
-    for place, entry in enumerate(report.entries):
+    for place, entry in sorted(
+        enumerate(report.entries), key=lambda item: item[1].measure not in EXHIBITED
+    ):
         for figure in entry.reading.figures if entry.reading else ():
             if isinstance(figure, Gallery) and count < GALLERIES and len(figure.rows):
                 count += 1

@@ -37,6 +37,8 @@ def number(value: float, percent: bool = False, resolution: float = 0.0) -> str:
     """
     if not isfinite(value):
         return {"nan": "no value", "inf": "infinity", "-inf": "-infinity"}[str(float(value))]
+    if percent and 0 < value < 1e-6 and resolution < 1e-6:
+        return "<0.0001%"
     if percent:
         return f"{_digits(100 * value, 100 * resolution)}%"
     return _digits(value, resolution)
