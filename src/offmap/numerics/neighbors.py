@@ -17,7 +17,6 @@ sum that ranks: 64 more terms in n pay for these, some smallest normal numbers f
 
 import itertools
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -25,6 +24,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float64, Int, Int64, Shaped
 from torch import Tensor
+
+from offmap.numerics.product import add_product, exact_float32
 
 __all__ = ["Blocks", "Neighbors", "search"]
 
@@ -185,16 +186,7 @@ def _plan(queries: Tensor, row: Tensor, k: int, memory: int) -> _Plan:
 def _scored(dtypes: tuple[torch.dtype, torch.dtype], device: torch.device) -> torch.dtype:
     """Type of the first scores: float32 if that holds the values, and products come in no less."""
     narrow = all(dtype.itemsize <= (4 if dtype.is_floating_point else 2) for dtype in dtypes)
-    cpu = device.type == "cpu"
-    backend = torch.backends.mkldnn if cpu else torch.backends.cuda
-    places = (torch.backends, backend, getattr(backend, "conv" if cpu else "matmul", None))
-    chosen = {getattr(place, "fp32_precision", None) for place in places}
-    if chosen == {None}:  # torch before 2.9
-        chosen = {torch.get_float32_matmul_precision()}
-    narrow &= not any("DEFAULT_FPMATH_MODE" in name for name in os.environ)  # read by oneDNN
-    return (
-        torch.float32 if narrow and chosen <= {None, "none", "ieee", "highest"} else torch.float64
-    )
+    return torch.float32 if narrow and exact_float32(device) else torch.float64
 
 
 # First row and rows [r, d] of each block of the bank; a tensor is one block if that needs no copy.
@@ -285,27 +277,11 @@ def _scores(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Tensor:
     for columns in panel.plan.columns(dtype):
         queries = _centered(panel.rows[:, columns][which], panel.center[columns], dtype)
         rows = _centered(tile.block[tile.rows, columns], panel.center[columns], dtype)
-        scores = _add_product(scores, queries.mul_(-2), rows)
+        scores = add_product(scores, queries.mul_(-2), rows)
     column = panel.exclude[which] - (tile.offset + tile.rows.start)
     query = ((column >= 0) & (column < scores.shape[1])).nonzero().flatten()
     scores[query, column[query]] = torch.inf
     return scores
-
-
-def _add_product(total: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
-    """Adds queries @ rows.T to the total, by oneDNN if it may be: MKL is half as fast on AMD.
-
-    PyTorch hands oneDNN float32 only as convolutions, and for one thread only if of 16 images.
-    """
-    onednn = torch.backends.mkldnn.is_available() and rows.device.type == "cpu"
-    if not onednn or rows.dtype != torch.float32:
-        return torch.addmm(total, queries, rows.T)
-    images = 16 if len(queries) % 16 == 0 else len(queries)
-    pixels = queries.view(images, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)
-    bias = total if total.dim() == 1 else None
-    product = torch.conv2d(pixels, rows[:, None, None].permute(0, 3, 1, 2), bias)
-    product = product.permute(0, 2, 3, 1).reshape(len(queries), len(rows))
-    return product if bias is not None else product.add_(total)
 
 
 def _scan(panel: _Panel, which: slice | Tensor, tile: _Tile) -> Int64[Tensor, " retry"]:
