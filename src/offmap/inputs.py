@@ -373,6 +373,7 @@ VOCABULARY: Mapping[str, Word] = {
         for name in ("train", "test", "shifts", "checkpoints", "history", "recipe", "class_names")
     },
     "split": Word("The split being read: test, then every shift.", True, (), _never),
+    "all_split": Word("Test and every shift, by name.", True, (), _never),
     "per_example": Word("What the measure's own `per_example` gave.", True, (), _never),
     "replicates": Word("What the measure's own `replicate` gave, by seed.", False, (), _never),
     **_DERIVED,
@@ -386,6 +387,5 @@ def home(word: str) -> tuple[str | None, str]:
     None stands for the split being read.
     """
     prefix, _, rest = word.partition("_")
-    return (
-        (prefix, rest) if prefix in ("train", "test", "all") and rest in _DERIVED else (None, word)
-    )
+    named = prefix in ("train", "test", "all") and rest in _DERIVED
+    return (prefix, rest) if named or word == "all_split" else (None, word)

@@ -13,7 +13,7 @@ from offmap.attempt import InputError
 from offmap.audit import Resources, audit, prepare
 from offmap.catalog import offering
 from offmap.engine.graph import Task
-from offmap.engine.work import Context, perform
+from offmap.engine.work import NEIGHBORS, Context, perform
 from offmap.inputs import VOCABULARY, Layers, TokenPredictions
 from offmap.numerics.neighbors import search
 from offmap.passes import evaluating
@@ -128,12 +128,12 @@ def test_neighbors_are_the_nearest_and_nobody_is_his_own(classes):
     found = performed(classes, ["train_neighbor_distance"])
     train, test = (s.inputs.flatten(1).double() for s in (classes.train, classes.test))
     apart = torch.cdist(test, train, compute_mode="donot_use_mm_for_euclid_dist")
-    expected = apart.topk(10, largest=False).values
+    expected = apart.topk(NEIGHBORS, largest=False).values
     torch.testing.assert_close(column(found, "neighbors", "test", "distance"), expected)
 
     within = torch.cdist(train, train, compute_mode="donot_use_mm_for_euclid_dist")
     within.fill_diagonal_(torch.inf)
-    expected = within.topk(10, largest=False).values
+    expected = within.topk(NEIGHBORS, largest=False).values
     torch.testing.assert_close(column(found, "neighbors", "train", "distance"), expected)
     own = column(found, "neighbors", "train", "index") == torch.arange(len(train))[:, None]
     assert not bool(own.any())
@@ -142,7 +142,7 @@ def test_neighbors_are_the_nearest_and_nobody_is_his_own(classes):
 def test_feature_neighbors_are_those_of_the_features(classes):
     found = performed(classes, ["train_feature_distance"])
     bank, queries = (column(found, "pass", name, "features") for name in ("train", "half"))
-    expected = search(queries, TensorTable(bank), k=10).distance
+    expected = search(queries, TensorTable(bank), k=NEIGHBORS).distance
     assert torch.equal(column(found, "feature_neighbors", "half", "distance"), expected)
 
 
@@ -151,7 +151,7 @@ def test_leave_one_out_is_over_a_sample_of_a_large_train(monkeypatch, classes):
     monkeypatch.setattr("offmap.engine.work.LEAVE_ONE_OUT", 100)
     found = performed(classes, ["train_neighbor_distance"])
     index = column(found, "neighbors", "train", "index")
-    assert index.shape == (100, 10)
+    assert index.shape == (100, NEIGHBORS)
     assert int(index.max()) >= 200  # among all of train
 
 
@@ -320,4 +320,4 @@ def test_every_word_of_the_vocabulary_can_be_given(toys, classes):
                 assert size == test + sum(map(len, classes.shifts.values())), name
             else:
                 assert size == {"train": train, "test": test}.get(prefix, n), name
-        assert len(sizes) == 27
+        assert len(sizes) == 28

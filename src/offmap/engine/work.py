@@ -36,7 +36,7 @@ from offmap.table import Parts, Table
 Results = Mapping[str, Mapping[str, Table]]  # what finished tasks gave, by key and name
 
 
-NEIGHBORS = 10
+NEIGHBORS = 20  # as many as estimates of dimension take; twice those of ten cost a tenth more
 MEMORY_SHARE = 4  # a search may take this part of the budget
 
 

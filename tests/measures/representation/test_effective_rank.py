@@ -73,6 +73,15 @@ def test_layers_inputs_and_features_are_told_apart(generator):
     ] * 2
 
 
+def test_pictures_without_a_channel_count_every_pixel(generator):
+    """[n, 2, 3] inputs have six numbers each, not three averages."""
+    values = cloud(300, [1.0] * 6, generator)
+    model = torch.nn.Sequential(torch.nn.Flatten(), *identity_net(6)).eval()
+    layers = Layers(model, Split(values.view(300, 2, 3)), torch.arange(300))
+    reading = effective_rank(Features(TensorTable(values), "1", 2**30), layers, DOMAIN)
+    assert reading.parts["inputs: participation ratio"].low > 5
+
+
 def test_orders_collapsed_clustered_and_even_features(generator):
     even = cloud(400, [1.0] * 10, generator)
     corners = torch.eye(10)[torch.randint(5, (400,), generator=generator)]

@@ -14,7 +14,6 @@ from offmap.figures import Bars
 from offmap.inputs import Features, Layers
 from offmap.measure import Cost, Paper, measure
 from offmap.numerics.spectrum import Width, centered_gram, participation_ratio, stable_rank
-from offmap.passes import flat
 from offmap.reading import Reading
 from offmap.run import Domain
 
@@ -102,7 +101,7 @@ def effective_rank(
 def _stages(layers: Layers, domain: Domain, chosen: Tensor) -> Iterator[tuple[str, Tensor]]:
     """The inputs, where they are numbers, and the output of each layer: name and [m, d]."""
     if domain.kind != "tokens":
-        yield "inputs", flat(layers.split.take(layers.rows[chosen]).inputs)
+        yield "inputs", layers.split.take(layers.rows[chosen]).inputs.flatten(1)
     for name, values in layers:
         yield name, values[chosen.to(values.device)]
 

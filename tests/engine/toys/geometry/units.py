@@ -99,7 +99,7 @@ def asks_for_everything(
     train_groups, train_predictions, train_features, train_neighbors, train_feature_neighbors,
     train_layers,
     test_groups, test_predictions, test_features, test_neighbors, test_feature_neighbors,
-    test_layers,
+    test_layers, all_split,
     all_groups, all_predictions, all_features, all_neighbors, all_feature_neighbors, all_layers,
 ) -> Reading:  # fmt: skip
     given = dict(locals())
