@@ -1,5 +1,6 @@
 """The documentation builds, and what it shows works: every command, every file, every link."""
 
+import doctest
 import importlib.util
 import os
 import re
@@ -158,6 +159,12 @@ def test_what_is_shown_works(page, folder, capsys):
         exec(script, {})
     assert re.search(r"\d\.\d+ \[-?\d", capsys.readouterr().out)
     assert list(folder.glob("*/report.html"))
+
+
+def test_the_examples_of_the_kernels_give_what_they_say():
+    with torch.random.fork_rng():
+        failed, tried = doctest.testfile(str(ROOT / "docs/geometry.md"), module_relative=False)
+    assert tried > 20 and not failed
 
 
 def test_the_example_measure_works(tmp_path, monkeypatch, generator):

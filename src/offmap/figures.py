@@ -53,6 +53,7 @@ class Bars:
     title: str
     y_label: str
     values: Mapping[str, Estimate]
+    log_y: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,8 @@ import vl_convert
 
 from offmap.estimate import exact
 from offmap.figures import Bars, Curve, Histogram, Matrix, Scatter
-from offmap.report.charts import COLORS, Chart, Detail, chart, level, size, spread
+from offmap.report.charts import COLORS, Chart, chart, spread
+from offmap.report.detail import Detail, level, size
 from offmap.report.html import VEGA_LITE
 
 KINDS = ("curve", "log", "histogram", "scatter", "bars", "matrix")
@@ -49,6 +50,15 @@ def test_a_gallery_is_no_chart(figures):
 def test_every_bar_has_a_point_and_an_interval(figures):
     svg = drawn(chart(figures["bars"]))
     assert marks(svg, "point") == 4 and marks(svg, "rule mark") == 4
+
+
+def test_bars_over_many_magnitudes(build):
+    values = {"low": build.estimate(0.02, 0.0, 0.03), "high": build.estimate(600.0, 500.0, 700.0)}
+    made = chart(Bars("Sandwich", "slope", values, log_y=True))
+    assert made and made.table["l"] == [None, 500]  # no logarithm of 0
+    svg = drawn(made)
+    assert ">0.1<" in svg and ">100<" in svg and marks(svg, "point") == 2
+    assert ">100<" not in drawn(chart(Bars("Sandwich", "slope", {"low": values["low"]})))
 
 
 def test_every_cell_is_there_with_its_number(figures):
@@ -139,7 +149,7 @@ def test_large_figures_are_bounded():
     assert len(made.table["y"]) == 900 and made.left_out == "900 of 40,000 cells are drawn"
     series = {name: torch.rand(50) for name in names}
     made = chart(Curve("c", "x", "y", torch.arange(50.0), series), Detail(curve=30))
-    assert len(set(made.table["s"])) == 7 and len(made.table["y"]) == 7 * 20
+    assert len(set(made.table["s"])) == 10 and len(made.table["y"]) == 10 * 20
 
 
 def test_spread_keeps_both_ends():

@@ -9,6 +9,7 @@ from offmap.attempt import InputError
 from offmap.cli.audit import WRONG_INPUT, audit
 from offmap.cli.compare import compare
 from offmap.cli.explain import explain
+from offmap.cli.hull_calculator import hull_calculator
 from offmap.cli.plan import plan
 
 app = typer.Typer(
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (audit, plan, explain, compare):
+for command in (audit, plan, explain, compare, hull_calculator):
     app.command()(command)
 
 

@@ -15,64 +15,17 @@ from torch import Tensor
 
 from offmap.figures import Bars, Curve, Figure, Gallery, Histogram, Matrix, Scatter
 from offmap.report import words
+from offmap.report.detail import Detail
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
+COLORS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F",
+    "#882255", "#999933", "#6A51A3",
+)  # fmt: skip
+WRONG, ALARM = "wrong", "#E8112D"  # mistakes have a color of their own
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4], [1, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 HEIGHT = 220
 OTHER = "others"
-SPEC_BYTES, POINT_BYTES = 3000, 30  # of a specification, and of a row of its table, roughly
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """How much of a figure is drawn: points of a curve, of a scatter, bars, cells along a side."""
-
-    curve: int = 400
-    scatter: int = 1500
-    bars: int = 40
-    side: int = 30
-
-    @staticmethod
-    def within(size: int) -> "Detail":
-        """As much as fits into about so many bytes a chart."""
-        points = max(20, (size - SPEC_BYTES) // POINT_BYTES)
-        most = Detail()
-        return Detail(
-            min(most.curve, points // 2),
-            min(most.scatter, points),
-            min(most.bars, points),
-            min(most.side, int(points**0.5)),
-        )
-
-
-def size(figure: Figure) -> int:
-    """Bytes that a chart of the figure takes when it is drawn in full, roughly."""
-    most = Detail()
-    match figure:
-        case Curve():
-            points = 2 * min(most.curve, len(figure.x) * max(1, len(figure.series)) // 2)
-        case Histogram():
-            points = len(figure.edges) * len(figure.counts)
-        case Scatter():
-            points = min(most.scatter, len(figure.x))
-        case Bars():
-            points = min(most.bars, len(figure.values))
-        case Matrix():
-            points = min(most.side, len(figure.rows)) * min(most.side, len(figure.columns))
-        case Gallery():
-            return 0
-    return SPEC_BYTES + POINT_BYTES * points
-
-
-def level(sizes: Sequence[int], room: int) -> int:
-    """The most that one of them may take so that all fit: small ones leave room to large ones."""
-    for place, one in enumerate(sorted(sizes)):
-        share = room // (len(sizes) - place)
-        if one > share:
-            return share
-        room -= one
-    return max(sizes, default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +152,8 @@ def _scatter(figure: Scatter, detail: Detail) -> Chart:
         "s": labels,
     }
     names = list(dict.fromkeys(labels))
+    if all(name.isdecimal() for name in names):
+        names.sort(key=int)
     shapes = alt.Scale(domain=names, range=_cycled(SHAPES, names))
     points = (
         alt.Chart()
@@ -219,12 +174,14 @@ def _bars(figure: Bars, detail: Detail) -> Chart:
     values = [figure.values[name] for name in names]
     table = {
         "s": names,
-        "y": [_rounded(estimate.value) for estimate in values],
-        "l": [_rounded(estimate.low) for estimate in values],
-        "h": [_rounded(estimate.high) for estimate in values],
+        **{
+            key: [_rounded(getattr(estimate, end), log=figure.log_y) for estimate in values]
+            for key, end in (("y", "value"), ("l", "low"), ("h", "high"))
+        },
     }
-    name = alt.Y("s:N", title=None, sort=names, axis=alt.Axis(labelLimit=130, grid=False))
-    place = alt.X("y:Q", title=figure.y_label, scale=alt.Scale(zero=_near_zero(table)))
+    name = alt.Y("s:N", title=None, sort=names, axis=alt.Axis(labelLimit=210, grid=False))
+    scale = _scale(True) if figure.log_y else alt.Scale(zero=_near_zero(table))
+    place = alt.X("y:Q", title=figure.y_label, scale=scale)
     tooltip = [
         alt.Tooltip("s:N", title="name"), _number("y", figure.y_label),
         _number("l", "from"), _number("h", "to"),
@@ -232,7 +189,7 @@ def _bars(figure: Bars, detail: Detail) -> Chart:
     base = alt.Chart().encode(y=name, tooltip=tooltip)
     layers = alt.layer(
         base.mark_rule(strokeWidth=3, opacity=0.45, color=COLORS[0], strokeCap="round").encode(
-            x=alt.X("l:Q", title=figure.y_label), x2="h:Q"
+            x=alt.X("l:Q", title=figure.y_label, scale=scale), x2="h:Q"
         ),
         base.mark_point(filled=True, size=60, opacity=1, color=COLORS[0]).encode(x=place),
     )
@@ -326,7 +283,7 @@ def _rounded(value: float | None, log: bool = False) -> float | int | None:
 
 
 def _scale(log: bool) -> alt.Scale:
-    return alt.Scale(type="log") if log else alt.Scale(zero=False)
+    return alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
 
 
 def _near_zero(table: Mapping[str, Sequence[Any]]) -> bool:
@@ -364,12 +321,16 @@ def _legend(names: Sequence[str]) -> alt.Legend | None:
     if len(names) < 2:
         return None
     return alt.Legend(
-        title=None, orient="top", columns=3, labelLimit=120, symbolStrokeWidth=2, symbolOpacity=1
+        title=None, orient="top", columns=3, labelLimit=170, symbolStrokeWidth=2, symbolOpacity=1
     )
 
 
 def _color(names: Sequence[str]) -> alt.Color:
-    scale = alt.Scale(domain=list(names), range=_cycled(COLORS, names))
+    colors = [
+        ALARM if name == WRONG else color
+        for name, color in zip(names, _cycled(COLORS, names), strict=True)
+    ]
+    scale = alt.Scale(domain=list(names), range=colors)
     return alt.Color("s:N", scale=scale, legend=_legend(names))
 
 

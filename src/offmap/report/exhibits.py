@@ -63,6 +63,12 @@ EXHIBITS = (
         ("manifold_components",),
     ),
     Exhibit(
+        "Do straight lines between examples stay near the data?",
+        "1: halfway between two examples one is as near to train as real examples are. A layer "
+        "nearer to 1 than the inputs has flattened the data; above it, lines lead off the map.",
+        ("midpoint_on_manifold",),
+    ),
+    Exhibit(
         "Which directions were never shown?",
         "What a layer reads along directions that the training data never took is weighed by "
         "numbers that training never changed.",

@@ -122,11 +122,25 @@ LINES: dict[str, tuple[Line, ...]] = {
     ),
     "continuity": (
         Line("input_jacobian", 0.5, 1.0, "Slope over that away from the data", relative=True),
+        Line(
+            "local_lipschitz", 0.5, 0.1, "Step to another answer over that of class means",
+            relative=True,
+        ),
+        Line(
+            "label_separation", 2.0, 1.0, "Distance between classes over that of random labels",
+            relative=True,
+        ),
     ),
     "geometry": (
         Line("contamination", 0.01, 0.05, "Share of {split} that train contains", on="test"),
         Line("train_neighbor_distance", 0.1, 0.5, "Share of inputs that lie far out"),
         Line("train_feature_distance", 0.1, 0.5, "Share of examples with features far out"),
+        Line(
+            "fill_distance", 1.25, 2.0, "Reach from train over that within train",
+            relative=True,
+        ),
+        Line("typicality", 0.1, 0.5, "Share of inputs of an unusual likelihood"),
+        Line("unseen_directions", 0.001, 0.05, "Share of the input in unseen directions"),
     ),
     "memorization": (
         Line(

@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from offmap.report import views, words
-from offmap.report.charts import Detail, chart, level, size
+from offmap.report.charts import chart
+from offmap.report.detail import Detail, level, size
 from offmap.report.report import Report
 from offmap.report.views import FILLS, Charts, Fill
 from offmap.report.why import shown

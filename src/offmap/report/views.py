@@ -23,7 +23,7 @@ METHODS = {
     "mean": "mean of {n} examples, Student's t",
     "bootstrap": "bootstrap over {n} examples",
     "replicates": "spread over {n} replicates",
-    "bound": "certified bounds",
+    "bound": "between bounds",
     "proportion": "share of {n} trials, exact binomial interval",
     "difference": "difference of two estimates, by square-and-add",
     "quantile": "quantile of {n} examples, between order statistics",

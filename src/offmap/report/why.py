@@ -19,7 +19,7 @@ class Shown:
         exhibit: What is asked.
         readings: The readings that answer, on every split.
         null: What they all would be had there been nothing to find; empty where it differs.
-        charts: Charts of the first splits.
+        charts: Charts of the first splits, each with the name of its split.
         galleries: Galleries of the first splits.
     """
 
@@ -49,6 +49,11 @@ def _shown(
         exhibit,
         rows,
         nulls.pop() if len(nulls) == 1 else "",
-        tuple(c for view in first for c in view.charts if exhibit.figure in c["title"]),
+        tuple(
+            {**chart, "split": view.split}
+            for view in first
+            for chart in view.charts
+            if exhibit.figure in chart["title"]
+        ),
         tuple(g for g in galleries if g["reading"] in anchors and exhibit.figure in g["title"]),
     )
