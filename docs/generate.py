@@ -231,6 +231,9 @@ def prose(text: str) -> str:
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.")
 RAISED = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))
 SYMBOLS = {
+    "lfloor": "⌊",
+    "perp": "⊥",
+    "rfloor": "⌋",
     "sum": "∑", "prod": "∏", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
     "rvert": "|", "in": " ∈ ", "le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "cdot": " · ",
     "times": " × ", "to": " → ", "mid": " | ", "infty": "∞", "top": "ᵀ", "approx": " ≈ ",

@@ -6,7 +6,7 @@ from math import ceil, exp, isfinite, log, sqrt
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
 from torch import Tensor
 
@@ -192,6 +192,25 @@ def bootstrap(
         raise CannotMeasure("fewer than half of the bootstrap draws give a finite value")
     low, high = values.quantile(torch.tensor([TAIL, 1 - TAIL], dtype=torch.double)).tolist()
     return Estimate(value, min(low, value), max(high, value), "bootstrap", n)
+
+
+def area(rows: Float[Tensor, " m"], positive: Bool[Tensor, " n"]) -> Estimate:
+    """An area under the ROC curve, or a mean of some, from what each example pulls it to.
+
+    The interval is that of the mean of the rows (DeLong et al. 1988); a perfect ranking, where
+    they are all equal, is a share of the rarer kind.
+
+    Args:
+        rows: Area plus influence of each example, as `ranking.auroc_influence` gives them, or
+            their means over examples that are not independent [m].
+        positive: Which examples should rank high [n].
+    """
+    value = min(1.0, max(0.0, rows.mean().item()))
+    if value in (0.0, 1.0):
+        few = min(int(positive.sum()), int((~positive).sum()))
+        return proportion(few * value, few)
+    found = mean(rows)
+    return Estimate(value, max(0.0, found.low), min(1.0, found.high), "jackknife", len(rows))
 
 
 def bound(low: float, high: float, n: int = 1) -> Estimate:

@@ -125,6 +125,13 @@ def test_areas_agree_with_sklearn(generator):
     lead = reading.parts["hull minus nearest, AUROC"]
     assert lead.value == pytest.approx(hull - rival, abs=1e-3)
     assert reading.parts[HULL].low > 0.5
+    loose = read(
+        queries, train, generator, predictions=ClassPredictions(logits, targets), gap=0.9
+    ).parts
+    for name in (HULL, "hull minus nearest, AUROC"):
+        assert loose[name].low <= reading.parts[name].value <= loose[name].high
+        width = reading.parts[name].high - reading.parts[name].low
+        assert loose[name].high - loose[name].low >= width
 
 
 def test_other_tasks_have_large_errors_and_small_ones(generator):

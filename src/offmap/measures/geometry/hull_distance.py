@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
 from offmap.attempt import CannotMeasure
-from offmap.estimate import Estimate, mean, proportion, quantile
+from offmap.estimate import Estimate, area, mean, proportion, quantile
 from offmap.figures import Gallery, Histogram
 from offmap.inputs import ClassPredictions, Predictions, TrainNeighbors
 from offmap.measure import Cost, Paper, measure
@@ -54,7 +55,7 @@ def hull_distance(
     r"""Median Euclidean distance to the convex hull of the training inputs, over their radius.
 
     .. math:: \min_{\lambda \ge 0,\, \sum \lambda = 1} \lVert x - \sum_i \lambda_i x_i \rVert_2
-        \Bigm/ \sqrt{\operatorname{mean}_i \lVert x_i - \bar x \rVert_2^2}
+        / \sqrt{\operatorname{mean}_i \lVert x_i - \bar x \rVert_2^2}
 
     Each distance is known between two proved bounds, at most `gap` apart relative to itself (the
     upper one no more than the distance to the nearest training example, which is in the hull); the
@@ -88,35 +89,29 @@ def hull_distance(
     if radius == 0:
         raise CannotMeasure("all training examples are equal: their hull is a point")
     rows = sampled(len(split), examples, generator)
-    queries = split.table.take(rows)
     budget = hull_budget(len(train), math.prod(train.shape), train.memory)
     nearest = neighbors.distance[rows, 0].cpu() / radius
-    found = membership(train.table, queries, memory=budget, gap=gap)
-    low, high = (bound / radius for bound in _bounds(found))
-    high = high.minimum(nearest).maximum(low)
-    middle = (low + high) / 2
-    own_low, own_high = (
-        bound / radius
-        for bound in _held_out(train, min(examples, len(train) // 10), gap, budget, generator)
-    )
-
+    found = membership(train.table, split.table.take(rows), memory=budget, gap=gap)
+    bounds = _bounds(found, radius, nearest)
+    own = _held_out(train, radius, min(examples, len(train) // 10), gap, budget, generator)
     parts = {
         "inside": proportion(int(found.inside.sum()), len(rows)),
-        "median distance to the nearest training example": _median(nearest, nearest),
+        "median distance to the nearest training example": quantile(nearest),
     }
     predictions = all_predictions.get(split.name)
     if predictions is not None:
-        parts |= _sees_error(predictions, rows, (low, middle, high), nearest)
+        parts |= _sees_error(predictions, rows, bounds, nearest)
+    middle = bounds.middle
     column = torch.full((len(split),), torch.nan, dtype=torch.double)
     column[rows] = middle
     far = middle.argsort(descending=True)[:SHOWN]
     return Reading(
-        _median(low, high),
-        null=_median(own_low, own_high),
+        bounds.median,
+        null=own.median,
         parts=parts,
         per_example=column,
         figures=(
-            _histogram({split.name: middle, "train, held out": (own_low + own_high) / 2}),
+            _histogram({split.name: middle, "train, held out": own.middle}),
             _gallery(split.name, rows[far], middle[far], neighbors),
         ),
         notes=(
@@ -137,51 +132,71 @@ def _radius(train: Table) -> float:
     return math.sqrt(max(0.0, square / len(train) - (total / len(train)).square().sum().item()))
 
 
+class _Bounds(NamedTuple):
+    """Distances that are known between two bounds."""
+
+    low: Float64[Tensor, " m"]
+    high: Float64[Tensor, " m"]
+
+    @property
+    def middle(self) -> Float64[Tensor, " m"]:
+        """Half-way between the bounds."""
+        return (self.low + self.high) / 2
+
+    @property
+    def median(self) -> Estimate:
+        """Their median; the interval counts the bounds."""
+        least, most = quantile(self.low), quantile(self.high)
+        middle = (least.value + most.value) / 2
+        return Estimate(middle, least.low, most.high, "quantile", len(self.low))
+
+
+def _bounds(
+    found: Membership, radius: float, most: Float64[Tensor, " m"] | float = math.inf
+) -> _Bounds:
+    """In radii, and no more than `most`; those inside are at 0, whatever rounding leaves."""
+    low = found.distance_low.cpu() / radius
+    high = found.distance_high.masked_fill(found.inside, 0).cpu() / radius
+    return _Bounds(low, high.clamp(max=most).maximum(low))
+
+
 def _held_out(
-    train: Split, count: int, gap: float, budget: int, generator: torch.Generator
-) -> tuple[Float64[Tensor, " h"], Float64[Tensor, " h"]]:
-    """Bounds on the distances of some training examples to the hull of the rest."""
+    train: Split,
+    radius: float,
+    count: int,
+    gap: float,
+    budget: int,
+    generator: torch.Generator,
+) -> _Bounds:
+    """Distances of some training examples to the hull of the rest."""
     order = torch.randperm(len(train), generator=generator)
     held, rest = order[:count].sort().values, order[count:].sort().values
     points = Subset(train.table, rest)  # read in tiles: no copy of train
     found = membership(points, train.table.take(held), memory=budget, gap=gap)
-    return _bounds(found)
-
-
-def _bounds(found: Membership) -> tuple[Float64[Tensor, " m"], Float64[Tensor, " m"]]:
-    """Bounds on each distance; those inside are at 0, whatever rounding leaves."""
-    return found.distance_low.cpu(), found.distance_high.masked_fill(found.inside, 0).cpu()
-
-
-def _median(low: Float64[Tensor, " m"], high: Float64[Tensor, " m"]) -> Estimate:
-    """Of numbers that are known between bounds."""
-    least, most = quantile(low), quantile(high)
-    middle = (least.value + most.value) / 2
-    return Estimate(middle, least.low, most.high, "quantile", len(low))
+    return _bounds(found, radius)
 
 
 def _sees_error(
     predictions: Predictions,
     rows: Int[Tensor, " m"],
-    distance: tuple[Float64[Tensor, " m"], ...],
+    distance: _Bounds,
     nearest: Float64[Tensor, " m"],
 ) -> dict[str, Estimate]:
     """Whether it tells mistakes from hits, and better than the nearest example does.
 
-    Of the distance there are a lower bound, the middle, and an upper bound: the area is lowest
-    where mistakes are as near and hits as far as can be.
+    The area is lowest where mistakes are as near, and hits as far, as their bounds allow.
     """
     error = predictions.error.cpu()[rows]
     wrong = error > (0 if isinstance(predictions, ClassPredictions) else error.median())
     if min(int(wrong.sum()), int((~wrong).sum())) < NEEDED:
         return {}
-    low, middle, high = distance
-    scores = (torch.where(wrong, low, high), middle, torch.where(wrong, high, low))
+    low, high = distance
+    scores = (torch.where(wrong, low, high), distance.middle, torch.where(wrong, high, low))
     rival = _pulls(nearest, wrong)
     mine = [_pulls(score, wrong) for score in scores]
     return {
-        "AUROC for error": _between(*(_area(rows, wrong) for rows in mine)),
-        "AUROC for error, nearest training example": _area(rival, wrong),
+        "AUROC for error": _between(*(area(rows, wrong) for rows in mine)),
+        "AUROC for error, nearest training example": area(rival, wrong),
         "hull minus nearest, AUROC": _between(*(mean(rows - rival) for rows in mine)),
     }
 
@@ -195,16 +210,6 @@ def _pulls(score: Float64[Tensor, " m"], wrong: Bool[Tensor, " m"]) -> Float64[T
 def _between(low: Estimate, middle: Estimate, high: Estimate) -> Estimate:
     """What holds from the lowest to the highest that it can be."""
     return Estimate(middle.value, low.low, high.high, middle.method, middle.n)
-
-
-def _area(rows: Float64[Tensor, " m"], wrong: Bool[Tensor, " m"]) -> Estimate:
-    """The mean of an area's influences, within [0, 1]; a perfect one is a share of the rarer."""
-    value = min(1.0, max(0.0, rows.mean().item()))
-    if value in (0.0, 1.0):
-        few = min(int(wrong.sum()), int((~wrong).sum()))
-        return proportion(few * value, few)
-    found = mean(rows)
-    return Estimate(value, max(0.0, found.low), min(1.0, found.high), "jackknife", len(rows))
 
 
 def _histogram(groups: Mapping[str, Float64[Tensor, " _"]]) -> Histogram:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from offmap.attempt import CannotMeasure
-from offmap.estimate import Estimate, exact, mean, proportion
+from offmap.estimate import Estimate, area, exact, mean, proportion
 from offmap.figures import Curve
 from offmap.inputs import ClassPredictions, TrainNeighbors
 from offmap.measure import Cost, Paper, measure
@@ -71,7 +71,7 @@ def distance_error(
         score: _rows(torch.cat([by_split[name] for name in names]), everyone, original)
         for score, by_split in scores.items()
     }
-    parts = {f"{score}, pooled": _area(values, everyone) for score, values in rows.items()}
+    parts = {f"{score}, pooled": area(values, everyone) for score, values in rows.items()}
     parts["feature distance minus low confidence, pooled"] = mean(rows[FEATURE] - rows[DOUBT])
     within, notes = _within(scores, wrong)
     return Reading(
@@ -109,16 +109,6 @@ def _rows(
     return area + pulled * (len(pulled) / len(score))
 
 
-def _area(rows: Float[Tensor, " m"], wrong: Bool[Tensor, " n"]) -> Estimate:
-    """The mean of the rows, within [0, 1]; a perfect ranking is a share of the rarer kind."""
-    value = min(1.0, max(0.0, rows.mean().item()))
-    if value in (0.0, 1.0):
-        few = min(int(wrong.sum()), int((~wrong).sum()))
-        return proportion(few * value, few)
-    found = mean(rows)
-    return Estimate(value, max(0.0, found.low), min(1.0, found.high), "jackknife", len(rows))
-
-
 def _within(
     scores: Mapping[str, Mapping[str, Tensor]], wrong: Mapping[str, Tensor]
 ) -> tuple[dict[str, Estimate], tuple[str, ...]]:
@@ -131,7 +121,7 @@ def _within(
             continue
         alone = torch.arange(len(mistakes))
         for score, by_split in scores.items():
-            parts[f"{score}, {name}"] = _area(_rows(by_split[name], mistakes, alone), mistakes)
+            parts[f"{score}, {name}"] = area(_rows(by_split[name], mistakes, alone), mistakes)
     return parts, tuple(notes)
 
 

@@ -119,25 +119,26 @@ def _programmed(stages: Stages, book: Ledger, query: int, frame: Frame, pool: Po
 
 
 def _deepen(stages: Stages, book: Ledger, frame: Frame, pool: Pool) -> None:
-    """Depths of queries whose corral does not give one: on the way out from the center.
+    """Depths of queries whose corral does not give one: on the way out from some inner point.
 
-    Between a ball of radius r about the center and a point that lies a share t farther out than
-    the query, the hull holds a ball of radius r t / (1 + t) about the query.
+    If the hull holds a ball of radius r about that point, and a point that lies farther out than
+    the query by a share t of its distance to that, it holds a ball of radius r t about the query.
     """
     ids = (book.inside & ~(book.depth > stages.near)).nonzero().flatten()
     if not len(ids):
         return
     task = Task(frame, stages.plain(exact=True), frame.columns + 1, ROUNDS + 10 * frame.columns)
     scratch = ledger(stages.source, stages.span.reach, 1)
-    origin = torch.zeros(1, stages.source.dimension).to(stages.source.center)
-    found = search(task, pool, scratch, torch.zeros(1, dtype=torch.int64), origin)
+    span = stages.span  # near the center, in general position: the center itself may be a point
+    place = torch.arange(1.0, frame.columns + 1).to(span.deviation).sin() / frame.columns**0.5
+    inner = (span.basis @ (span.deviation * place * 0.1))[None]
+    found = search(task, pool, scratch, torch.zeros_like(ids[:1]), inner)
     radius = _depth(stages, found.held, found.ended).sum().item()
     share = 1.01 * stages.near / radius if radius > 0 else 1.0
     if share > 0.5:
         return
     for part in stages.panels(ids, task):
-        outer = stages.shifted(part) / (1 - share)
-        scratch = ledger(stages.source, stages.span.reach, len(part))
-        found = search(task, pool, scratch, torch.arange(len(part)), outer)
-        reached = part[found.ended]
-        book.depth[reached] = share * radius
+        outer = (stages.shifted(part) - share * inner) / (1 - share)
+        scratch = ledger(stages.source, span.reach, len(part))
+        found = search(task, pool, scratch, torch.arange(len(part), device=part.device), outer)
+        book.depth[part[found.ended]] = share * radius

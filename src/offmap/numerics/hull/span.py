@@ -8,7 +8,7 @@ from torch import Tensor
 
 from offmap.numerics.hull.source import Source
 
-__all__ = ["Span", "span_of", "span_bytes"]
+__all__ = ["Span", "span_bytes", "span_of"]
 
 ROUNDING = torch.finfo(torch.float64).eps / 2
 

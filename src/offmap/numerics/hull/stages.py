@@ -19,6 +19,7 @@ PILOT = 256  # queries that say whether that pays
 LOOKS = 8  # at most, at few components
 ROUNDS = 100  # looks at all points, at most; and 10 more for each dimension
 FEW = 16  # points in a corral, at few components
+SEEDS = 1024  # points of a pool, to begin with, at most
 CORRAL = 64  # points in a corral, to begin with
 
 
@@ -55,7 +56,7 @@ class Stages:
 
     def pool(self, frame: Frame, rows: Int64[Tensor, " p"]) -> Pool:
         """A pool, first of these points, of a sixteenth of the memory when it is full."""
-        return Pool(frame, max(64, self.memory // 16 // (8 * (frame.columns + 2))), rows)
+        return Pool(frame, max(64, self.memory // 16 // (8 * (frame.columns + 2))), rows[:SEEDS])
 
     def shifted(self, ids: Int64[Tensor, " b"]) -> Float64[Tensor, "b d"]:
         """These queries."""
