@@ -41,9 +41,9 @@ def verified(found, points, queries, radius, tolerance=1e-6):
         assert all(w >= 0 for w in weights)
         assert abs(float(sum(weights)) - 1) < 1e-14
         assert all((row == -1) <= (w == 0) for row, w in zip(chosen, weights, strict=True))
-        off = list(query)
+        off = [Fraction(0)] * len(query)
         for row, w in zip(chosen, weights, strict=True):
-            off = [a - w * b for a, b in zip(off, rows[row], strict=True)]
+            off = [a + w * (b - c) for a, b, c in zip(off, rows[row], query, strict=True)]
         residual = float(root(sum(a * a for a in off)))
         low, high = found.distance_low[i].item(), found.distance_high[i].item()
         assert low <= high and residual <= high * (1 + 1e-12)
@@ -251,26 +251,25 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("blocks", [False, True])
-@pytest.mark.parametrize(("n", "m", "d", "spread"), [(4000, 300, 30, 0.9), (2000, 600, 130, 0.8)])
+@pytest.mark.parametrize(("n", "m", "d", "spread"), [(3000, 120, 30, 0.9), (2000, 600, 130, 0.8)])
 def test_memory_is_kept_to(n, m, d, spread, blocks):
     points, queries = draw(n, d, dtype=torch.float32), spread * draw(m, d, seed=1)
     queries = queries.float()
     if d == 30:
         points[:, 8:] *= 1e-3
-        queries[:100, 8:] = 0
+        queries[:40, 8:] = 0
     whole = membership(points, queries)
     result = sum(
         getattr(whole, name).nbytes
         for name in ("normal", "weights", "rows", "margin", "residual", "distance_low")
     )
-    for memory in (2**23, 2**24):
-        rows = Counted(points) if blocks else points
-        with Peak() as peak:
-            found = membership(rows, queries, memory=memory)
-        assert peak.most < memory + 1.2 * result
-        same(found, whole)
-        if blocks:
-            assert max(rows.asked) * 4 * d <= memory / 16
+    memory = 2**23
+    rows = Counted(points) if blocks else points
+    with Peak() as peak:
+        found = membership(rows, queries, memory=memory)
+    assert peak.most < memory + 1.2 * result
+    same(found, whole)
+    assert not blocks or max(rows.asked) * 4 * d <= memory / 16
 
 
 def test_too_little_memory_is_refused():

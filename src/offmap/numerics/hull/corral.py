@@ -159,9 +159,10 @@ def corrals(
     row: Int64[Tensor, " b"],
     place: Float64[Tensor, "b k"],
     capacity: int,
+    places: int = FIRST,
 ) -> Corrals:
-    """Corrals of one point each, with room for more."""
-    places = min(FIRST, capacity)
+    """Corrals of one point each, with room for more: for `places` at once."""
+    places = min(places, capacity)
     offset = query.new_zeros(len(query), places, query.shape[1])
     gram = query.new_zeros(len(query), places, places)
     rows, weight = row.new_full((len(query), places), -1), gram[:, 0].clone()

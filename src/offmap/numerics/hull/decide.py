@@ -36,8 +36,8 @@ def membership(
         queries: The points to decide about.
         tolerance: In root-mean-square radii of the points about their mean: directions in which
             all points extend by less than half of it are not taken to be spanned, and
-            `boundary` says that the hull's boundary may be nearer than this. It decides no side
-            within the span.
+            `boundary` says that the hull's boundary may be nearer than this. Within the span it
+            decides no side, unless rounding defeats all else.
         generator: Not read: nothing here is random.
         memory: Bytes to hold at most, beside arguments and result; 512 MiB if None. It changes
             the order of sums, so that another certificate may be found, of the same side.
@@ -63,9 +63,10 @@ def membership(
         message = f"expected memory >= {needed} for {len(points)} points of {dimension} values"
         raise ValueError(f"{message}, got {memory}; raise it, or keep fewer dimensions")
     flat = queries.detach().reshape(len(queries), dimension)
-    finite(flat, 0, "queries")
     with torch.no_grad(), torch.autocast(queries.device.type, enabled=False):
         source = source_of(points, queries.device, dimension, memory // 16)
+        for start in range(0, len(flat), source.tile):
+            finite(flat[start : start + source.tile].double(), start, "queries")
         stages = Stages(source, span_of(source, tolerance), flat, tolerance, memory)
         return _answer(stages, gap)
 

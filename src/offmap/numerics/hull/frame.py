@@ -9,6 +9,7 @@ the v.y_i by no more than
 - g'(k + 3) |map| |w| Y for v as computed instead of map w, Y = max |y_i|,
 
 with |map| the Frobenius norm, and some smallest normal numbers for underflow. Primes: of float64.
+What comes of v.q, of |v| and of y = (x - center) * scale is g'(2 d + 22) |v| (Y + |q|) together.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ from offmap.numerics.product import add_product, exact_float32
 
 __all__ = ["Frame", "Separation", "folded", "frame_of", "separate", "top"]
 
-PARTS = 16
 PARTS = 16  # of the points, of each of which the highest is told if there are
 FEW = 192  # directions, or fewer
 FOLD = 32  # rows whose highest is found before it is asked which it is
@@ -128,14 +128,12 @@ def separate(
     length, own = normal.norm(dim=1), queries.norm(dim=1)
     width, spread = directions.double().norm(dim=1), frame.source.dimension + 3
     u, v = (torch.finfo(dtype).eps / 2 for dtype in (frame.dtype, torch.float64))
-    slack = _gamma(frame.columns + 1, u) * width * farthest + _gamma(spread, v) * length * own
+    slack = _gamma(frame.columns + 1, u) * width * farthest
+    slack += _gamma(2 * spread + 16, v) * length * (frame.reach + own)  # v.q, |v|, and y
     slack += 8 * frame.columns * torch.finfo(frame.dtype).tiny * (1 + width + farthest)
     if frame.map is not None:
         size = torch.linalg.matrix_norm(frame.map)
         slack += _gamma(spread + frame.columns + 3, v) * size * width * (frame.reach + own)
-    else:
-        slack += 4 * v * length * frame.reach  # for y = x - center
-    slack += 8 * v * length * (frame.reach + own)  # for the normal, of unit length
     slack *= 1 + 1e-6
     margin = ((normal * queries).sum(1) - value - slack) / length
     return Separation(margin.nan_to_num(-torch.inf), slack / length, row, normal)
@@ -150,8 +148,7 @@ def _highest(frame: Frame, directions: Tensor) -> tuple[Tensor, Tensor, float]:
     count = len(directions)
     short = -count % 16
     padded = torch.cat((directions, directions.new_zeros(short, frame.columns)))
-    parts = min(PARTS, len(frame.source) // frame.side[1]) if count <= FEW else 1
-    parts = max(1, parts)
+    parts = max(1, min(PARTS if count <= FEW else 1, len(frame.source) // frame.side[1]))
     value = directions.new_full((parts, len(padded)), -torch.inf)
     row = torch.zeros_like(value, dtype=torch.int64)
     farthest = 0.0

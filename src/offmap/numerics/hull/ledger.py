@@ -47,6 +47,7 @@ class Ledger:
         weights: Float64[Tensor, "b s"],
     ) -> None:
         """Enters weighted means of points where they are nearer than those known."""
+        weights = weights / weights.sum(1, keepdim=True)
         residual = distance(self.source, queries, rows, weights)
         better = (residual < self.residual[ids]).nonzero().flatten()
         self.residual[ids[better]] = residual[better]

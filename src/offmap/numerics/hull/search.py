@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from offmap.numerics.hull.corral import Corrals, corrals
-from offmap.numerics.hull.frame import Frame, Separation, folded, separate, top
+from offmap.numerics.hull.frame import Frame, folded, separate, top
 from offmap.numerics.hull.ledger import Ledger
 
 __all__ = ["Found", "Pool", "Task", "search"]
@@ -78,31 +78,24 @@ def search(
 ) -> Found:
     """Looks for the nearest points of some queries, and enters what is proved."""
     place = task.frame.place(queries)
-    found = _look(task, task.frame, book, ids, queries, _ahead(place))
+    found = separate(task.frame, _ahead(place), queries)
+    book.separated(ids, found)
     held = corrals(place, found.row[:, 0], pool.add(found.row)[:, 0], task.capacity)
-    fine = torch.zeros_like(held.stuck)
-    over = _done(task, held, book.margin[ids])
-    ended = torch.zeros_like(over)
+    panel = _Panel(task, pool, book, ids, queries, held)
     for _ in range(task.rounds - 1):
-        active = (~over).nonzero().flatten()
-        _walk(task, held, pool, active)
-        over |= held.zero() | held.full
-        ended |= held.zero()
-        active = (~over).nonzero().flatten()
+        panel.walk()
+        active = panel.open()
         if not len(active):
             break
-        count = len(active)
-        for frame, chosen in ((task.frame, ~fine[active]), (task.exact, fine[active])):
-            which = active[chosen]
-            if len(which):
-                _step(task, frame, pool, book, ids, queries, held, fine, ended, which)
-        over |= ended | _done(task, held, book.margin[ids])
-        if (~over[active]).sum() > (1 - task.yields) * count:
+        for frame, chosen in ((task.frame, ~panel.fine[active]), (task.exact, panel.fine[active])):
+            if bool(chosen.any()):
+                panel.step(frame, active[chosen])
+        if len(panel.open()) > (1 - task.yields) * len(active):
             break
+    ended = (panel.ended | held.zero()) & ~(book.margin[ids] > 0)
     held.polish(ended.nonzero().flatten())
     book.approached(ids, queries, held.row, held.weight)
-    ended &= ~(book.margin[ids] > 0)
-    full = held.full & ~ended & ~_done(task, held, book.margin[ids])
+    full = held.full & ~ended & ~panel.done()
     return Found(held, ended.nonzero().flatten(), full.nonzero().flatten())
 
 
@@ -113,78 +106,74 @@ def _ahead(place: Float64[Tensor, "b k"]) -> Float64[Tensor, "b k"]:
     return torch.where(length > 0, place / length.where(length > 0, 1.0), anywhere)
 
 
-def _done(task: Task, held: Corrals, margin: Float64[Tensor, " b"]) -> Bool[Tensor, " b"]:
-    if task.gap is None and not task.resolve:
-        return margin > 0
-    high = held.square.sqrt()
-    enough = margin > task.resolve if task.gap is None else margin >= (1 - task.gap) * high
-    return enough | ((high <= task.resolve) & (margin > 0))
+class _Panel:
+    """Queries that are searched together."""
 
+    def __init__(
+        self, task: Task, pool: Pool, book: Ledger, ids: Tensor, queries: Tensor, held: Corrals
+    ) -> None:
+        self.task, self.pool, self.book = task, pool, book
+        self.ids, self.queries, self.held = ids, queries, held
+        self.fine = torch.zeros_like(held.stuck)  # float32 tells no more
+        self.ended = torch.zeros_like(held.stuck)  # nor does float64
 
-def _walk(task: Task, held: Corrals, pool: Pool, active: Int64[Tensor, " a"]) -> None:
-    """Steps within the pool, until it separates the query by half of its distance or better."""
-    part = 0.5 if task.gap is None else task.gap / 2
-    for _ in range(STEPS * (held.query.shape[1] + 4)):
-        active = active[~(held.zero() | held.full | held.stuck)[active]]
-        if not len(active):
+    def done(self) -> Bool[Tensor, " b"]:
+        """Whether enough is proved."""
+        task, margin = self.task, self.book.margin[self.ids]
+        if task.gap is None and not task.resolve:
+            return margin > 0
+        high = self.held.square.sqrt()
+        enough = margin > task.resolve if task.gap is None else margin >= (1 - task.gap) * high
+        return enough | ((high <= task.resolve) & (margin > 0))
+
+    def open(self) -> Int64[Tensor, " o"]:
+        """Queries that go on."""
+        over = self.ended | self.held.zero() | self.held.full | self.done()
+        return (~over).nonzero().flatten()
+
+    def walk(self) -> None:
+        """Steps within the pool, until it separates the query by half of its distance or better."""
+        task, held, pool, active = self.task, self.held, self.pool, self.open()
+        part = 0.5 if task.gap is None else task.gap / 2
+        for _ in range(STEPS * (held.query.shape[1] + 4)):
+            active = active[~(held.zero() | held.full | held.stuck)[active]]
+            if not len(active):
+                return
+            slot = pool.highest(-held.nearest[active])
+            gain, noise = self.gain(active, pool.place[slot])
+            more = gain > torch.maximum(part * held.square[active].sqrt(), noise)
+            active, slot = active[more], slot[more]
+            held.enter(active, pool.row[slot], pool.place[slot])
+
+    def gain(
+        self, which: Int64[Tensor, " w"], place: Float64[Tensor, "w k"]
+    ) -> tuple[Float64[Tensor, " w"], Float64[Tensor, " w"]]:
+        """How much higher than the nearest point a point is, toward the query; its rounding."""
+        nearest, query = self.held.nearest[which], self.held.query[which]
+        length = self.held.square[which].sqrt()
+        gain = -(nearest * (place - query - nearest)).sum(1) / length
+        extent = self.held.size()[which] + query.norm(dim=1)
+        return gain, (16 + query.shape[1]) * UNIT * extent
+
+    def step(self, frame: Frame, which: Int64[Tensor, " w"]) -> None:
+        """Asks all points toward each query, and adds the highest to its corral."""
+        held, task = self.held, self.task
+        length = held.square[which].sqrt()
+        direction = -held.nearest[which] / length[:, None]
+        if frame is task.exact:  # the points themselves, in the direction of these coordinates
+            direction = task.frame.lift(direction)
+        found = separate(frame, direction, self.queries[which])
+        self.book.separated(self.ids[which], found)
+        place = self.pool.add(found.row)[:, 0]
+        gain, noise = self.gain(which, place)
+        more = (gain > noise) & ~self.done()[which] & ~held.stuck[which]
+        held.enter(which[more], found.row[more, 0], place[more])
+        rest = ~more | held.stuck[which]
+        if frame is task.exact:
+            self.ended[which[rest]] = True
             return
-        direction = -held.nearest[active]
-        slot = pool.highest(direction)
-        gain = (direction * (pool.place[slot] - (held.nearest + held.query)[active])).sum(1)
-        more = gain > torch.maximum(part * held.square[active], _noise(held, active))
-        active, slot = active[more], slot[more]
-        held.enter(active, pool.row[slot], pool.place[slot])
-
-
-def _noise(held: Corrals, which: Int64[Tensor, " w"]) -> Float64[Tensor, " w"]:
-    """Rounding error of scalar products of the nearest point with points."""
-    length = held.square[which].sqrt()
-    extent = held.size()[which] + held.query[which].norm(dim=1)
-    return (16 + held.query.shape[1]) * UNIT * length * extent
-
-
-def _look(
-    task: Task,
-    frame: Frame,
-    book: Ledger,
-    ids: Int64[Tensor, " b"],
-    queries: Float64[Tensor, "b d"],
-    direction: Float64[Tensor, "b k"],
-) -> Separation:
-    """Asks all points, in one direction a query, and enters the margins."""
-    if frame is not task.frame:  # the points themselves, in the direction of these coordinates
-        direction = task.frame.lift(direction)
-    found = separate(frame, direction, queries)
-    book.separated(ids, found)
-    return found
-
-
-def _step(
-    task: Task,
-    frame: Frame,
-    pool: Pool,
-    book: Ledger,
-    ids: Int64[Tensor, " b"],
-    queries: Float64[Tensor, "b d"],
-    held: Corrals,
-    fine: Bool[Tensor, " b"],
-    ended: Bool[Tensor, " b"],
-    which: Int64[Tensor, " w"],
-) -> None:
-    """Looks in the direction of the queries, and adds what is found to their corrals."""
-    direction = -held.nearest[which] / held.square[which, None].sqrt()
-    found = _look(task, frame, book, ids[which], queries[which], direction)
-    place = pool.add(found.row)[:, 0]
-    gain = (direction * (place - (held.nearest + held.query)[which])).sum(1)
-    more = gain > _noise(held, which) / held.square[which].sqrt()
-    more &= ~_done(task, held, book.margin[ids])[which] & ~held.stuck[which]
-    held.enter(which[more], found.row[more, 0], place[more])
-    rest = which[~more | held.stuck[which]]
-    if frame is task.exact:
-        ended[rest] = True
-    else:
-        blind = held.square[which].sqrt() <= found.slack * found.normal.norm(dim=1)
-        rest = torch.cat((rest, which[blind]))
+        blind = length <= found.slack * found.normal.norm(dim=1)  # no direction can be proved so
+        rest = which[rest | blind]
         held.stuck[rest] = False
         held.careful[rest] = True
-        fine[rest] = True
+        self.fine[rest] = True

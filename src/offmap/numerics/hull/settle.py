@@ -59,6 +59,8 @@ def _nearest(
             queries = stages.shifted(part)
             found = search(task, pool, book, part, queries)
             end = found.ended
+            off = (found.held.nearest[end] * stages.span.deviation).norm(dim=1)
+            end = end[off <= book.own_rounding(queries[end])]
             _accept(stages, book, part[end], queries[end])
             book.depth[part[end]] = _depth(stages, found.held, end)
             left.append(part[found.full])
@@ -108,9 +110,10 @@ def _programmed(stages: Stages, book: Ledger, query: int, frame: Frame, pool: Po
             if not bool(torch.isin(found.row[0], rows).all()):
                 rows = torch.cat((rows, found.row[0])).unique()
                 continue
-        held = corrals(place, rows[row[:1]], points[row[:1]], len(row))
-        held.row[0], held.weight[0] = rows[row], weight
-        held.offset[0] = points[row] - place
+        places = max(2, len(row))
+        held = corrals(place, rows[row[:1]], points[row[:1]], places, places)
+        held.row[0, : len(row)], held.weight[0, : len(row)] = rows[row], weight
+        held.offset[0, : len(row)] = points[row] - place
         held.polish(torch.zeros_like(ids))
         book.approached(ids, queries, held.row, held.weight)
         _accept(stages, book, ids, queries)

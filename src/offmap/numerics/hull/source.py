@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64, Int64, Shaped
@@ -11,6 +12,15 @@ from torch import Tensor
 from offmap.numerics.neighbors import Blocks
 
 __all__ = ["Source", "finite", "source_of"]
+
+
+@runtime_checkable
+class Rows(Blocks, Protocol):
+    """Blocks that also give single rows."""
+
+    def take(self, rows: Int64[Tensor, " b"]) -> Tensor:
+        """The rows at these positions, [b, ...]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +49,12 @@ class Source:
         return rows.to(self.device, torch.float64).sub(self.center).mul_(self.scale)
 
     def take(self, rows: Int64[Tensor, " b"]) -> Float64[Tensor, "b d"]:
-        """These rows. Blocks have no single rows: those that hold some are read again."""
+        """These rows. Blocks without `take` have no single rows: what holds some is read again."""
         if isinstance(self.points, Tensor):
             chosen = self.points[rows.to(self.points.device)].detach()
             return self.shifted(chosen.reshape(len(rows), self.dimension))
+        if isinstance(self.points, Rows):
+            return self.shifted(_checked(self.points.take(rows.cpu()), len(rows), self.dimension))
         unique, place = rows.unique(return_inverse=True)
         found = unique.new_empty(len(unique), self.dimension, dtype=torch.float64)
         for start in (unique // self.step).unique().tolist():
@@ -87,13 +99,13 @@ def source_of(
     return Source(points, dimension, device, step, tile, center, scale)
 
 
-def finite(rows: Shaped[Tensor, "t d"], first: int, name: str) -> None:
+def finite(rows: Float64[Tensor, "t d"], first: int, name: str) -> None:
     """Refuses values that are infinite or not a number.
 
     Raises:
         ValueError: Naming the first row that holds one.
     """
-    if len(rows) and not bool(torch.stack((rows.amin(), rows.amax())).isfinite().all()):
+    if not bool(torch.stack((rows.amin(), rows.amax())).isfinite().all()):
         row = int((~rows.isfinite().all(1)).to(torch.uint8).argmax())
         value = rows[row][~rows[row].isfinite()][0].item()
         raise ValueError(f"expected finite values, got {value} in row {first + row} of the {name}")

@@ -1,6 +1,7 @@
 """The stages before and after the last word: cheap proofs first, closer bounds at the end."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float64, Int64, Shaped
@@ -84,7 +85,7 @@ class Stages:
         rows, sizes = book.open()[:0], [len(self.span.deviation)]
         while sizes[0] >= 3 * LEAST:
             sizes.insert(0, -(-sizes[0] // 3))
-        for size, following in zip(sizes[:-1], sizes[1:], strict=True):
+        for size, following in pairwise(sizes):
             ids, price = book.open(), size / following
             if not self.pays(size, len(ids)):
                 break
