@@ -23,6 +23,7 @@ from offmap.table import Subset, Table
 NEEDED = 10  # hits, and mistakes, without which an area means nothing
 LEAST = 60  # training examples, a tenth of which is held out
 BINS = 40
+HELD = 8  # training inputs of up to this part of the budget are held in memory
 SHOWN = 12
 
 
@@ -48,8 +49,8 @@ def hull_distance(
     neighbors: TrainNeighbors,
     all_predictions: Mapping[str, Predictions],
     *,
-    examples: int = 500,
-    gap: float = 0.01,
+    examples: int = 200,
+    gap: float = 0.05,
     generator: torch.Generator,
 ) -> Reading:
     r"""Median Euclidean distance to the convex hull of the training inputs, over their radius.
@@ -91,9 +92,12 @@ def hull_distance(
     rows = sampled(len(split), examples, generator)
     budget = hull_budget(len(train), math.prod(train.shape), train.memory)
     nearest = neighbors.distance[rows, 0].cpu() / radius
-    found = membership(train.table, split.table.take(rows), memory=budget, gap=gap)
+    points = train.table
+    if points.nbytes <= train.memory // HELD:  # then it is read once, not at every look
+        points = points.all()
+    found = membership(points, split.table.take(rows), memory=budget, gap=gap)
     bounds = _bounds(found, radius, nearest)
-    own = _held_out(train, radius, min(examples, len(train) // 10), gap, budget, generator)
+    own = _held_out(points, radius, min(examples, len(train) // 10), gap, budget, generator)
     parts = {
         "inside": proportion(int(found.inside.sum()), len(rows)),
         "median distance to the nearest training example": quantile(nearest),
@@ -161,7 +165,7 @@ def _bounds(
 
 
 def _held_out(
-    train: Split,
+    points: Table | Tensor,
     radius: float,
     count: int,
     gap: float,
@@ -169,10 +173,12 @@ def _held_out(
     generator: torch.Generator,
 ) -> _Bounds:
     """Distances of some training examples to the hull of the rest."""
-    order = torch.randperm(len(train), generator=generator)
+    order = torch.randperm(len(points), generator=generator)
     held, rest = order[:count].sort().values, order[count:].sort().values
-    points = Subset(train.table, rest)  # read in tiles: no copy of train
-    found = membership(points, train.table.take(held), memory=budget, gap=gap)
+    if isinstance(points, Tensor):
+        found = membership(points[rest], points[held], memory=budget, gap=gap)
+    else:  # read in tiles: no copy of train
+        found = membership(Subset(points, rest), points.take(held), memory=budget, gap=gap)
     return _bounds(found, radius)
 
 
