@@ -19,7 +19,7 @@ def run(shrink: float = 1.0):
         made.model.head.weight.mul_(shrink)
     return made
 """
-ENOUGH = 8  # finished readings before the audit is stopped
+ENOUGH = 3  # finished readings before the audit is stopped
 PATIENCE = 120  # seconds until a test gives up waiting
 
 

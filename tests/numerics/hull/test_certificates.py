@@ -264,12 +264,13 @@ def test_memory_is_kept_to(n, m, d, spread, blocks):
         for name in ("normal", "weights", "rows", "margin", "residual", "distance_low")
     )
     memory = 2**23
-    rows = Counted(points) if blocks else points
+    counted = Counted(points)
+    rows = counted if blocks else points
     with Peak() as peak:
         found = membership(rows, queries, memory=memory)
     assert peak.most < memory + 1.2 * result
     same(found, whole)
-    assert not blocks or max(rows.asked) * 4 * d <= memory / 16
+    assert not blocks or max(counted.asked) * 4 * d <= memory / 16
 
 
 def test_too_little_memory_is_refused():

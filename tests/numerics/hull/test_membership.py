@@ -31,7 +31,7 @@ def exactly_inside(points, query):
         artificial = [Fraction(int(i == j)) for j in range(size)]
         table.append([sign * value for value in row] + artificial + [sign * right])
     basis = list(range(count, count + size))
-    cost = [-sum(row[j] for row in table) for j in range(count + size + 1)]
+    cost = [-sum((row[j] for row in table), Fraction()) for j in range(count + size + 1)]
     cost[count : count + size] = [Fraction(0)] * size
     while (entering := next((j for j in range(count) if cost[j] < 0), None)) is not None:
         able = [i for i in range(size) if table[i][entering] > 0]
