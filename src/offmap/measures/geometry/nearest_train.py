@@ -14,7 +14,7 @@ from offmap.run import Split
 
 LEVEL = 0.95  # of the training distances, beyond which an example counts as outside
 POINTS = 101  # of a coverage curve
-SHOWN = 12  # examples in the gallery
+SHOWN = 40  # examples in the gallery
 
 
 def distance_reading(
