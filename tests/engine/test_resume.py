@@ -38,7 +38,14 @@ def _command(run_file: Path, out: Path, *more: str) -> list[str]:
 
 def _stopped(command: list[str], out: Path, how: signal.Signals) -> tuple[int, str]:
     """Exit code and last words of an audit that got the signal after some readings."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that runs the tests in the background has made them, and theirs, deaf to it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + PATIENCE
     while len(list(out.glob("entries/*.safetensors"))) < ENOUGH:
         assert process.poll() is None, process.communicate()

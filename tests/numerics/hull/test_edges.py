@@ -167,3 +167,13 @@ def test_the_same_call_gives_the_same_bits():
     one, other = membership(points, queries, gap=0.1), membership(points, queries, gap=0.1)
     for name in ("inside", "boundary", "normal", "margin", "weights", "rows", "residual"):
         assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_screening_ends_when_nothing_is_open():
+    """Few queries, far outside: the first look decides them all, and nothing is left to look at."""
+    points = draw(300, 600, dtype=torch.float32)
+    for count in (1, 3, 30):
+        found = membership(points, 50 + draw(count, 600, seed=1).float(), gap=0.05)
+        assert not found.inside.any()
+        assert (found.distance_low <= found.distance_high).all()
+        assert (found.distance_low >= 0.94 * found.distance_high).all()

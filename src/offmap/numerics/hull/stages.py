@@ -74,7 +74,7 @@ class Stages:
         if 4 * each > self.memory:
             what = f"corrals of {s} points of {k} values"
             raise ValueError(f"expected memory >= {4 * each} for {what}, got {self.memory}")
-        return ids.split(self.memory // 4 // each)
+        return ids.split(self.memory // 4 // each) if len(ids) else ()
 
     def screen(self, book: Ledger) -> Int64[Tensor, " p"]:
         """Looks at few components, as long as that decides a larger share than it costs.
@@ -87,7 +87,7 @@ class Stages:
             sizes.insert(0, -(-sizes[0] // 3))
         for size, following in pairwise(sizes):
             ids, price = book.open(), size / following
-            if not self.pays(size, len(ids)):
+            if not len(ids) or not self.pays(size, len(ids)):
                 break
             frame = self.frame(size, len(ids))
             task = Task(frame, self.plain(exact=True), FEW, LOOKS, yields=price)
