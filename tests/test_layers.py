@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1] / "src" / "offmap"
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     {"numerics"},
-    {"attempt", "table", "estimate", "figures", "run"},
-    {"passes", "inputs", "reading"},
-    {"measure", "codec", "remedy", "train", "catalog", "sources", "models"},
+    {"attempt", "seeds", "table", "estimate", "figures", "run"},
+    {"passes", "survey", "inputs", "reading"},
+    {"measure", "score", "codec", "remedy", "train", "catalog", "sources", "models"},
     {"scores", "measures", "remedies"},
-    {"plan", "engine"},
+    {"plan", "engine", "guard"},
     {"report"},
     {"audit", "demo"},
     {"cli", "testing", "__main__"},
@@ -107,6 +107,16 @@ def test_no_module_imports_the_package_itself():
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert not wrong + relative
+
+
+def test_the_guard_knows_nothing_of_audits():
+    wrong = [
+        f"{place(file, node)}: {name}"
+        for file, node, name in all_imports()
+        if top(file) == "guard"
+        if within(name, {f"offmap.{room}" for room in ("measures", "remedies", "plan", "engine")})
+    ]
+    assert not wrong
 
 
 def test_numerics_know_nothing_of_audits():

@@ -34,6 +34,18 @@ def attempt(call: Callable[[], T]) -> T | Failure:
         return Failure(error, f"{type(error).__name__}: {text}", traceback.format_exc())
 
 
+def measurable(call: Callable[[], T], refusal: type[Exception], why: str) -> T:
+    """What `call` returns. An error of the kind `refusal` becomes that of a measure.
+
+    Raises:
+        CannotMeasure: If it raises a `refusal`; `why` stands before its message.
+    """
+    try:
+        return call()
+    except refusal as error:
+        raise CannotMeasure(f"{why}: {error}") from error
+
+
 def readable(call: Callable[[], T], what: str, done: str = "read") -> T:
     """What `call` reads, or a refusal that names `what` and gives the reason in one sentence.
 

@@ -26,7 +26,7 @@ from offmap.engine.local import run_local
 from offmap.engine.probe import estimate
 from offmap.engine.progress import Silent
 from offmap.engine.store import Store, writing
-from offmap.engine.survey import Survey, examine
+from offmap.survey import Survey, examine
 from offmap.engine.work import Context
 from offmap.inputs import head_name
 from offmap.measure import Cost

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy
 import scipy
 import torch
-from torch import Tensor
 
 from offmap.attempt import Failure, attempt
 from offmap.catalog import measures
-from offmap.engine.survey import Survey, fingerprint_model
 from offmap.run import Recipe, TrainingRun
+from offmap.survey import Survey, fingerprint_model, fingerprint_weights
 
 
 def fingerprints(run: TrainingRun, seen: Mapping[str, Survey], threads: int) -> dict[str, str]:
@@ -45,10 +44,10 @@ def fingerprints(run: TrainingRun, seen: Mapping[str, Survey], threads: int) -> 
         prints["recipe"] = recipe(run.recipe)
     if run.history is not None:
         columns = {"correct": run.history.correct, "loss": run.history.loss}
-        prints["history"] = _weights({n: c for n, c in columns.items() if c is not None})
+        prints["history"] = fingerprint_weights({n: c for n, c in columns.items() if c is not None})
     if run.checkpoints:
         prints["checkpoints"] = _hash(
-            "".join(f"{c.epoch} {_weights(c.weights)}" for c in run.checkpoints)
+            "".join(f"{c.epoch} {fingerprint_weights(c.weights)}" for c in run.checkpoints)
         )
     return prints
 
@@ -82,7 +81,7 @@ def recipe(given: Recipe) -> str:
         model = given.build()
     optimizer = given.optimizer(model.parameters())
     said = [
-        str(model), _weights(model.state_dict()), type(optimizer).__name__,
+        str(model), fingerprint_weights(model.state_dict()), type(optimizer).__name__,
         str({k: v for k, v in optimizer.defaults.items() if not callable(v)}),
         given.epochs, given.batch_size,
         *(_written(part) for part in (given.loss, given.schedule)),
@@ -94,14 +93,6 @@ def _written(part: object) -> str:
     """The source of a callable, or how it prints where there is none."""
     text = attempt(lambda: inspect.getsource(part))  # type: ignore[arg-type]
     return str(part) if isinstance(text, Failure) else text
-
-
-def _weights(weights: Mapping[str, Tensor]) -> str:
-    digest = blake2b(digest_size=16)
-    for name, weight in weights.items():
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _hash(text: str | bytes) -> str:

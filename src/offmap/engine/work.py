@@ -10,7 +10,7 @@ from torch import Tensor
 from offmap.catalog import measures
 from offmap.codec import decode, encode
 from offmap.engine.graph import LEAVE_ONE_OUT, Task
-from offmap.engine.seeds import derive, sample
+from offmap.seeds import derive, sample
 from offmap.inputs import (
     LAYER_EXAMPLES,
     VOCABULARY,

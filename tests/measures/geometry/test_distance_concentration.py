@@ -5,7 +5,6 @@ import torch
 
 from offmap.attempt import CannotMeasure
 from offmap.inputs import TrainNeighbors
-from offmap.measures.geometry import distance_concentration as module
 from offmap.measures.geometry.distance_concentration import distance_concentration
 from offmap.numerics.neighbors import search
 from offmap.run import Split
@@ -114,7 +113,7 @@ def test_reads_in_blocks_and_bytes(generator, monkeypatch):
         torch.randint(256, (n, 3, 4), generator=generator).to(torch.uint8) for n in (100, 50)
     )
     whole = read(inputs, train)
-    monkeypatch.setattr(module, "CHUNK_BYTES", 1)
+    monkeypatch.setattr("offmap.measures.geometry.spread.CHUNK_BYTES", 1)
     assert read(inputs, train).estimate == whole.estimate
     assert read(inputs.double(), train.double()).estimate == whole.estimate
 

@@ -1,7 +1,5 @@
 """Is a nearest neighbor any nearer than the rest?"""
 
-import math
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -12,10 +10,10 @@ from offmap.figures import Histogram
 from offmap.inputs import TrainNeighbors
 from offmap.measure import Cost, Paper, measure
 from offmap.measures.geometry.dimension_reading import likelihood_or_none
+from offmap.measures.geometry.spread import row_blocks, spread_of
 from offmap.numerics.concentration import equivalent_dimension, gaussian_nearness
 from offmap.reading import Reading
 from offmap.run import Split
-from offmap.table import CHUNK_BYTES, Table
 
 NEAR, ALIKE = 0.5, 0.8  # below, the nearest is near whatever the noise; above, it hardly is
 MANY = 1e6  # dimensions of noise beyond which the equivalent is not sought
@@ -62,11 +60,11 @@ def distance_concentration(
     Raises:
         CannotMeasure: If all training inputs are equal, or fewer than 6 examples are read.
     """
-    center, variance, varying = _spread(train.table)
+    center, variance, varying = spread_of(train.table)
     if varying == 0:
         raise CannotMeasure("all training inputs are equal: no distance is typical")
     square = torch.cat([
-        (block - center).square().sum(dim=1) for block in _blocks(split.table)
+        (block - center).square().sum(dim=1) for block in row_blocks(split.table)
     ])  # fmt: skip
     rows = (neighbors.distance[:, 0] / (square + variance).sqrt()).clamp_max(1.0)  # rounding
     headline, null = quantile(rows), exact(gaussian_nearness(varying, len(train)), len(train))
@@ -88,24 +86,6 @@ def distance_concentration(
         figures=(_histogram(split.name, rows),),
         notes=_notes(headline, null),
     )
-
-
-def _blocks(table: Table):  # noqa: ANN202 - blocks [b, d] in float64
-    size = max(1, CHUNK_BYTES // (8 * max(1, math.prod(table.shape))))
-    return (chunk.flatten(1).double() for chunk in table.chunks(size))
-
-
-def _spread(table: Table) -> tuple[Float64[Tensor, " d"], float, int]:
-    """Mean, total variance, and how many numbers vary, in one pass; about the first row."""
-    first = table.read(0, 1).flatten(1).double()
-    total, square = torch.zeros_like(first[0]), torch.zeros_like(first[0])
-    for block in _blocks(table):
-        moved = block - first
-        total += moved.sum(dim=0)
-        square += moved.square().sum(dim=0)
-    shift = total / len(table)
-    variance = (square / len(table) - shift.square()).clamp_min(0)
-    return first[0] + shift, variance.sum().item(), int((square > 0).sum())
 
 
 def _equivalents(headline: Estimate, n: int) -> dict[str, Estimate]:

@@ -11,12 +11,12 @@ from offmap.figures import Bars
 from offmap.inputs import Features, Layers, Predictions
 from offmap.measure import Cost, Paper, measure
 from offmap.measures.geometry.inside import (
+    decided,
     gaussian_reference,
     hull_budget,
     hull_reading,
     sampled,
 )
-from offmap.numerics.hull import membership
 from offmap.numerics.principal import principal_components
 from offmap.reading import Reading
 from offmap.run import Domain
@@ -93,7 +93,7 @@ def feature_hull_membership(
             continue
         here = axes.project(theirs[chosen.to(theirs.device)])
         budget = hull_budget(len(own), components, features.memory)
-        inside = membership(axes.project(own), here, memory=budget).inside
+        inside = decided(axes.project(own), here, budget).inside
         shares[stage] = proportion(int(inside.sum()), len(inside))
     seen = len(train_layers.rows)
     reference = exact(gaussian_reference(seen, components), seen)

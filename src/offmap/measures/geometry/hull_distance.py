@@ -13,8 +13,9 @@ from offmap.estimate import Estimate, area, mean, proportion, quantile
 from offmap.figures import Gallery, Histogram
 from offmap.inputs import ClassPredictions, Predictions, TrainNeighbors
 from offmap.measure import Cost, Paper, measure
-from offmap.measures.geometry.inside import hull_budget, sampled
-from offmap.numerics.hull import Membership, membership
+from offmap.measures.geometry.inside import decided, hull_budget, sampled
+from offmap.measures.geometry.spread import spread_of
+from offmap.numerics.hull import Membership
 from offmap.numerics.ranking import auroc_influence
 from offmap.reading import Reading
 from offmap.run import Split
@@ -86,7 +87,7 @@ def hull_distance(
         raise ValueError(f"expected gap > 0, got {gap}")
     if len(train) < LEAST:
         raise CannotMeasure(f"needs at least {LEAST} training examples, got {len(train)}")
-    radius = _radius(train.table)
+    radius = spread_of(train.table).radius
     if radius == 0:
         raise CannotMeasure("all training examples are equal: their hull is a point")
     rows = sampled(len(split), examples, generator)
@@ -95,7 +96,7 @@ def hull_distance(
     points = train.table
     if points.nbytes <= train.memory // HELD:  # then it is read once, not at every look
         points = points.all()
-    found = membership(points, split.table.take(rows), memory=budget, gap=gap)
+    found = decided(points, split.table.take(rows), budget, gap=gap)
     bounds = _bounds(found, radius, nearest)
     own = _held_out(points, radius, min(examples, len(train) // 10), gap, budget, generator)
     parts = {
@@ -123,17 +124,6 @@ def hull_distance(
             f"{len(rows):,} examples looked at: {middle[far[0]].item():.3g} radii.",
         ),
     )
-
-
-def _radius(train: Table) -> float:
-    """Root-mean-square distance of the training examples to their mean."""
-    start = train.read(0, 1).flatten(1).double()
-    total, square = torch.zeros_like(start[0]), 0.0
-    for chunk in train.chunks():
-        values = chunk.flatten(1).double() - start
-        total += values.sum(dim=0)
-        square += values.square().sum().item()
-    return math.sqrt(max(0.0, square / len(train) - (total / len(train)).square().sum().item()))
 
 
 class _Bounds(NamedTuple):
@@ -176,9 +166,9 @@ def _held_out(
     order = torch.randperm(len(points), generator=generator)
     held, rest = order[:count].sort().values, order[count:].sort().values
     if isinstance(points, Tensor):
-        found = membership(points[rest], points[held], memory=budget, gap=gap)
+        found = decided(points[rest], points[held], budget, gap=gap)
     else:  # read in tiles: no copy of train
-        found = membership(Subset(points, rest), points.take(held), memory=budget, gap=gap)
+        found = decided(Subset(points, rest), points.take(held), budget, gap=gap)
     return _bounds(found, radius)
 
 

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
-from offmap.attempt import CannotMeasure
+from offmap.attempt import CannotMeasure, measurable
 from offmap.estimate import Estimate, difference, exact, mean, proportion
 from offmap.figures import Curve
 from offmap.numerics.duplicates import first_equal, row_digests
-from offmap.numerics.hull import inside_probability, membership, samples_needed
+from offmap.numerics.hull import Membership, inside_probability, membership, samples_needed
 from offmap.numerics.hull.span import span_bytes
 from offmap.numerics.principal import principal_components
 from offmap.reading import Reading
@@ -57,6 +57,25 @@ def hull_budget(count: int, dimension: int, memory: int) -> int:
             f"{MEMORY_SHARE * needed / 2**30:.1f} GiB, more than the {memory / 2**30:.1f} allowed"
         )
     return budget
+
+
+def decided(
+    points: Shaped[Tensor, "n ..."] | Table,
+    queries: Shaped[Tensor, "m ..."],
+    memory: int,
+    *,
+    gap: float | None = None,
+) -> Membership:
+    """On which side of the hull of the points each query lies; see `numerics.hull.membership`.
+
+    Raises:
+        CannotMeasure: If rounding leaves one undecided.
+    """
+    return measurable(
+        lambda: membership(points, queries, memory=memory, gap=gap),
+        ArithmeticError,
+        "the hull is undecided",
+    )
 
 
 def gaussian_reference(count: int, rank: int) -> float:
@@ -146,7 +165,7 @@ def _spaces(
 ) -> list[Sides]:
     """Principal components of train, few to many, and at last the space itself."""
     budget = hull_budget(len(train), prod(train.shape), memory)
-    whole = membership(train, queries, memory=budget)
+    whole = decided(train, queries, budget)
     fewer = [d for d in dimensions if d < whole.rank]
     found = []
     if fewer:
@@ -154,7 +173,7 @@ def _spaces(
         components = principal_components(some.flatten(1), fewer[-1], generator=generator)
         points, here = components.project(train), components.project(queries)
         for d in [d for d in fewer if d <= points.shape[1]]:
-            part = membership(points[:, :d], here[:, :d], memory=budget)
+            part = decided(points[:, :d], here[:, :d], budget)
             reference = gaussian_reference(distinct, part.rank)
             found.append(Sides(d, part.inside.cpu(), reference))
     reference = gaussian_reference(distinct, whole.rank)

@@ -1,6 +1,7 @@
 """What would it take to cover all inputs by examples?"""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -144,8 +145,8 @@ def _box(values: Tensor, domain: Domain) -> Float64[Tensor, " d"]:
     return torch.full((values.shape[1],), domain.high - domain.low, dtype=torch.double)
 
 
-def _each(radius: Estimate, cost) -> Estimate:  # noqa: ANN001 - a falling function of the radius
-    """The cost at an estimated radius: the ends change places."""
+def _each(radius: Estimate, cost: Callable[[float], float]) -> Estimate:
+    """The cost, which falls with the radius, at an estimated one: the ends change places."""
     low, value, high = cost(radius.high), cost(radius.value), cost(radius.low)
     return Estimate(value, low, high, radius.method, radius.n)
 

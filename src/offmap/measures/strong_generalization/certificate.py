@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
-from offmap.attempt import CannotMeasure, Failure, attempt
+from offmap.attempt import CannotMeasure, measurable
 from offmap.estimate import Estimate, exact, quantile
 from offmap.inputs import ClassPredictions, RealPredictions, TrainNeighbors
 from offmap.measures.continuity.class_distance import class_distances
@@ -225,12 +225,9 @@ def _known(model: nn.Module, train: Split, bound: Callable[[nn.Module, Tensor], 
     """
     example = train.take(torch.zeros(1, dtype=torch.int64)).inputs.to(device_of(model))
     with evaluating(model):
-        found = attempt(lambda: bound(model, example))
-    if isinstance(found, Failure):
-        if isinstance(found.error, ValueError):
-            raise CannotMeasure(f"no bound on the network is known: {found.error}") from found.error
-        raise found.error
-    return found
+        return measurable(
+            lambda: bound(model, example), ValueError, "no bound on the network is known"
+        )
 
 
 def _middles(columns: dict[str, Float64[Tensor, " m"]]) -> dict[str, Estimate]:

@@ -285,3 +285,12 @@ def fingerprint_model(model: nn.Module, few: Split) -> str:
         for _, out in outputs(model, few.part(0, min(len(few), BATCH // 8))):
             digest.update(_bytes(out))
     return digest.hexdigest()
+
+
+def fingerprint_weights(weights: Mapping[str, Tensor]) -> str:
+    """Hash of tensors by name: the same on every device."""
+    digest = blake2b(digest_size=16)
+    for name, weight in weights.items():
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+        digest.update(_bytes(weight))
+    return digest.hexdigest()

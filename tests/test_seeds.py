@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from offmap.engine.seeds import derive, sample
+from offmap.seeds import derive, sample
 
 ADDRESSES = [
     (0, "calibration_error", "test", "reading", 0, 0),

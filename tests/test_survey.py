@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from offmap.attempt import InputError
-from offmap.engine.survey import Survey, check_domain, examine, infer_domain, survey
+from offmap.survey import Survey, check_domain, examine, infer_domain, survey
 from offmap.run import Domain, History, Split, TrainingRun
 from offmap.table import Table
 
