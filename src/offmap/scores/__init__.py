@@ -1,0 +1,1 @@
+"""How strange an input looks: one score a file, shared by the guard and the measures."""

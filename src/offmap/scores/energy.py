@@ -1,0 +1,24 @@
+"""Free energy of the logits."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from offmap.measure import Paper
+from offmap.score import nothing, score
+
+
+@score(
+    fit=nothing,
+    says="How little evidence the logits hold for any class: minus their log-sum-exp.",
+    caution=(
+        "Networks with piecewise-linear layers grow surer the farther an input lies from all data, "
+        "and energy with them: far away it calls everything familiar."
+    ),
+    paper=Paper(
+        "Liu, Wang, Owens and Li (2020), Energy-based out-of-distribution detection",
+        "https://arxiv.org/abs/2010.03759",
+    ),
+)
+def energy(logits: Float[Tensor, "n c"], /) -> Float[Tensor, " n"]:
+    """Minus the log-sum-exp of the logits, in nats."""
+    return -logits.double().logsumexp(dim=-1)
