@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "src" / "offmap"
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     {"numerics"},
-    {"attempt", "seeds", "table", "estimate", "figures", "run"},
+    {"attempt", "files", "seeds", "table", "estimate", "figures", "run"},
     {"passes", "survey", "inputs", "reading"},
     {"measure", "score", "codec", "remedy", "train", "catalog", "sources", "models"},
     {"scores", "measures", "remedies"},

@@ -104,10 +104,19 @@ def test_nothing_is_capped():
 
 
 def test_what_is_imported_is_declared():
-    optional = "src/offmap/engine/ray.py"
-    assert not undeclared("src", RUNTIME, leave=[optional])
-    assert undeclared("src", RUNTIME).keys() == {optional}  # so that the line above can fail
-    assert not undeclared("src", {**RUNTIME, "ray": None})
+    extras = {
+        "src/offmap/engine/ray.py": "ray",
+        "src/offmap/numerics/bank.py": "faiss",
+        "src/offmap/guard/export.py": "onnx",
+    }
+    folder = ROOT / "src/offmap/guard/serve"
+    extras |= {str(file.relative_to(ROOT)): "serve" for file in folder.rglob("*.py")}
+    without = undeclared("src", RUNTIME)
+    assert without.keys() <= extras.keys()
+    assert {extras[file] for file in without} == set(extras.values())  # so that a name can fail
+    for name in set(extras.values()):
+        own = [file for file, extra in extras.items() if extra != name]
+        assert not undeclared("src", RUNTIME | requirements(EXTRAS[name]), leave=own)
     for part in ("tests", "examples", "benchmarks", "docs"):
         assert not undeclared(part, DEVELOPMENT)
 
@@ -122,7 +131,7 @@ def test_one_version_everywhere():
 
 
 def test_the_extras_are_those_of_the_design():
-    assert EXTRAS.keys() == {"ray", "serve", "attacks", "lab", "hf", "dev"}
+    assert EXTRAS.keys() == {"ray", "serve", "onnx", "faiss", "attacks", "lab", "hf", "dev"}
     assert PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
@@ -130,8 +139,9 @@ def test_the_extras_are_those_of_the_design():
 def test_entry_points_are_installed():
     (command,) = entry_points(group="console_scripts", name="offmap")
     assert callable(command.load())
-    (folder,) = entry_points(group="offmap.measures", name="offmap")
-    assert folder.load().__name__ == "offmap.measures"
+    for kind in ("measures", "scores"):
+        (folder,) = entry_points(group=f"offmap.{kind}", name="offmap")
+        assert folder.load().__name__ == f"offmap.{kind}"
 
 
 def test_no_machine_paths():

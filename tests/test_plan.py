@@ -8,8 +8,8 @@ from torch import nn
 
 from offmap.attempt import InputError
 from offmap.catalog import measures, offering
-from offmap.measure import QUESTIONS, Cost
-from offmap.plan import Plan, Planned, Selection, Shared, bind, choose, like, missing, splits_of
+from offmap.measure import QUESTIONS, Cost, like
+from offmap.plan import Plan, Planned, Selection, Shared, bind, choose, missing, splits_of
 from offmap.run import Split, TrainingRun
 from offmap.testing import tiny, without
 

@@ -12,11 +12,12 @@ from typing import TypeVar
 
 from offmap.attempt import InputError, readable
 from offmap.measure import QUESTIONS, Measure
+from offmap.score import Score
 
 T = TypeVar("T")
+Unit = TypeVar("Unit", Measure, Score)
 Measures = Mapping[str, Measure]
-
-OWN = "offmap.measures"
+Scores = Mapping[str, Score]
 
 _offered: ContextVar[Measures | None] = ContextVar("offered", default=None)
 
@@ -62,6 +63,16 @@ def measures() -> Measures:
     return _offered.get() or _installed()
 
 
+@cache
+def scores() -> Scores:
+    """Every score: offmap's own, and those of packages that register `offmap.scores`.
+
+    Raises:
+        InputError: If a package cannot be imported, or offers a score whose name is taken.
+    """
+    return _registered("offmap.scores", Score)
+
+
 @contextmanager
 def offering(*units: Measure) -> Iterator[None]:
     """In this block these measures are found as well, as if their package were installed.
@@ -78,21 +89,28 @@ def offering(*units: Measure) -> Iterator[None]:
 
 @cache
 def _installed() -> Measures:
-    found: Measures = {}
-    others = {point.value for point in entry_points(group="offmap.measures")} - {OWN}
-    for package in (OWN, *sorted(others)):
+    return _registered("offmap.measures", Measure)
+
+
+def _registered(group: str, kind: type[Unit]) -> Mapping[str, Unit]:
+    """The units of the package that an entry point group is named after, and of its members."""
+    found: Mapping[str, Unit] = {}
+    others = {point.value for point in entry_points(group=group)} - {group}
+    for package in (group, *sorted(others)):
         units = readable(
-            lambda package=package: catalog(package, Measure), f"the measures of package {package}"
+            lambda package=package: catalog(package, kind),
+            f"the {kind.__name__.lower()}s of package {package}",
         )
         found = _joined(found, units, f"package {package}")
     return found
 
 
-def _joined(known: Measures, more: Measures, source: str) -> Measures:
+def _joined(known: Mapping[str, Unit], more: Mapping[str, Unit], source: str) -> dict[str, Unit]:
     for name, unit in more.items():
         if known.get(name, unit) is not unit:
-            raise InputError(f"{source} offers a measure {name}, which exists already")
-        if unit.question not in QUESTIONS:
+            kind = type(unit).__name__.lower()
+            raise InputError(f"{source} offers a {kind} {name}, which exists already")
+        if isinstance(unit, Measure) and unit.question not in QUESTIONS:
             raise InputError(
                 f"measure {name} of {source}: expected its file in a folder named after the "
                 f"question that it asks ({', '.join(QUESTIONS)}), got {unit.function.__module__}"

@@ -1,5 +1,6 @@
 """A measure: a plain function that asks one question, and what is known of it."""
 
+import ast
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal
 
+from offmap.attempt import InputError
 from offmap.inputs import VOCABULARY, Predictions, home
 from offmap.reading import Reading
 
@@ -251,6 +253,35 @@ def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
                 raise TypeError(f"expected a default for setting {name} of {function.__name__}")
             settings[name] = parameter.default
     return settings
+
+
+def like(default: object, value: object, name: str) -> object:
+    """`value` as the kind of thing that `default` is; text is read as Python writes it.
+
+    Raises:
+        InputError: If it is another kind of thing.
+    """
+    if isinstance(value, str) and not isinstance(default, str):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError, TypeError) as error:
+            raise InputError(f"{name}: expected {_kind(default)}, got {value!r}") from error
+    if isinstance(default, bool) or isinstance(value, bool):
+        fits = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        value, fits = (float(value), True) if isinstance(value, (int, float)) else (value, False)
+    elif isinstance(default, tuple):
+        value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        fits = True
+    else:
+        fits = default is None or isinstance(value, type(default))
+    if not fits:
+        raise InputError(f"{name}: expected {_kind(default)}, got {value!r}")
+    return value
+
+
+def _kind(default: object) -> str:
+    return f"a value like {default!r} ({type(default).__name__})"
 
 
 def is_stochastic(function: Callable[..., Any]) -> bool:

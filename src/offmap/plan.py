@@ -1,6 +1,5 @@
 """What can run, why the rest cannot, and what it will cost in seconds and bytes."""
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from offmap.inputs import (
     TokenPredictions,
     home,
 )
-from offmap.measure import QUESTIONS, Cost, Measure
+from offmap.measure import QUESTIONS, Cost, Measure, like
 from offmap.run import Split, Task, TrainingRun
 
 PREDICTIONS: Mapping[Task, type] = {
@@ -146,35 +145,6 @@ def bind(unit: Measure, given: Mapping[str, object]) -> dict[str, object]:
             raise InputError(unknown(name, bound, f"setting of {unit.name}"))
         bound[name] = like(bound[name], value, f"{unit.name}.{name}")
     return bound
-
-
-def like(default: object, value: object, name: str) -> object:
-    """`value` as the kind of thing that `default` is; text is read as Python writes it.
-
-    Raises:
-        InputError: If it is another kind of thing.
-    """
-    if isinstance(value, str) and not isinstance(default, str):
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError) as error:
-            raise InputError(f"{name}: expected {_kind(default)}, got {value!r}") from error
-    if isinstance(default, bool) or isinstance(value, bool):
-        fits = isinstance(default, bool) and isinstance(value, bool)
-    elif isinstance(default, float):
-        value, fits = (float(value), True) if isinstance(value, (int, float)) else (value, False)
-    elif isinstance(default, tuple):
-        value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-        fits = True
-    else:
-        fits = default is None or isinstance(value, type(default))
-    if not fits:
-        raise InputError(f"{name}: expected {_kind(default)}, got {value!r}")
-    return value
-
-
-def _kind(default: object) -> str:
-    return f"a value like {default!r} ({type(default).__name__})"
 
 
 def _places(run: TrainingRun, unit: Measure, max_cost: Cost) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from offmap.attempt import InputError
 from offmap.inputs import Features
-from offmap.measure import Paper, is_stochastic, keyword_defaults
+from offmap.measure import Paper, is_stochastic, keyword_defaults, like
 from offmap.table import Table
 
 SEEN = ("inputs", "logits", "features")  # what a score may read of an input
@@ -53,7 +54,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """A question put to one input at a time, and how to learn its answer's state from training data.
+    """A question put to one input at a time, and how its state is learned from training data.
 
     Args:
         function: (seen, /, state, *, settings) -> [n], larger = stranger: what it reads of an input
@@ -116,12 +117,13 @@ class Score:
         Raises:
             ValueError: If a setting is unknown, or the score cannot be fitted here.
         """
-        for name in settings:
+        for name, value in settings.items():
             if name not in self.settings:
                 raise ValueError(
                     f"score {self.name}: expected a setting out of "
                     f"{', '.join(self.settings) or '(none)'}, got {name!r}"
                 )
+            settings[name] = like(self.settings[name], value, f"{self.name}.{name}")
         if (reason := self.missing(known)) is not None:
             raise ValueError(f"score {self.name} cannot be fitted: {reason}")
         bound = dict(self.settings) | settings
@@ -155,15 +157,32 @@ class FittedScore(nn.Module):
         for name in score.state:
             if state[name].is_floating_point() and not bool(state[name].isfinite().all()):
                 raise ValueError(f"score {score.name}: expected finite {name}, got NaN or infinity")
-            self.register_buffer(name, state[name].detach())
+            self.register_buffer(name, _whole(state[name].detach()))
         self.score, self.settings = score, dict(settings)
         self._bound = {name: settings[name] for name in keyword_defaults(score.function)}
+        self._searched: Mapping[str, object] = {}
+
+    def searching(self, bank: object) -> "FittedScore":
+        """The same score, which looks neighbors up in another index of the same rows.
+
+        Args:
+            bank: Has `nearest(queries, k) -> (distance, index)`, as a `FaissIndex` of `self.bank`.
+
+        Raises:
+            InputError: If this score looks nothing up.
+        """
+        if "bank" not in self.score.state:
+            raise InputError(f"score {self.score.name}: expected one with a bank to search")
+        state = {name: getattr(self, name) for name in self.score.state}
+        other = FittedScore(self.score, state, self.settings)
+        other._searched = {"bank": bank}
+        return other
 
     def forward(self, seen: Seen) -> Float[Tensor, " n"]:
         """How strange each row is."""
         given = [getattr(seen, name) for name in self.score.seen]
         state = {name: getattr(self, name) for name in self.score.state}
-        return self.score.function(*given, **state, **self._bound).double()
+        return self.score.function(*given, **(state | self._searched), **self._bound).double()
 
 
 def score(
@@ -201,6 +220,12 @@ def score(
 def nothing(known: Known) -> dict[str, Tensor]:
     """The fit of a score that needs no training data."""
     return {}
+
+
+def _whole(part: Tensor) -> Tensor:
+    """In memory of its own and in order: a piece of a larger tensor would keep all of that."""
+    part = part.contiguous()
+    return part if part.untyped_storage().nbytes() == part.nbytes else part.clone()
 
 
 def _parameters(function: Callable[..., Any], kind: Any) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from offmap.attempt import InputError
 from offmap.cli.audit import WRONG_INPUT, audit
 from offmap.cli.compare import compare
 from offmap.cli.explain import explain
+from offmap.cli.guard import guard
 from offmap.cli.hull_calculator import hull_calculator
 from offmap.cli.plan import plan
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 for command in (audit, plan, explain, compare, hull_calculator):
     app.command()(command)
+app.add_typer(guard, name="guard")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

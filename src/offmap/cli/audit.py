@@ -155,7 +155,7 @@ def _judge(report: "Report", gates: list, before: "Report | None") -> "tuple[Gat
 
 def _write_junit(path: Path, report: "Report", results: "tuple[GateResult, ...]") -> None:
     from offmap.engine.store import writing
-    from offmap.report.files import write_whole
+    from offmap.files import write_whole
     from offmap.report.junit import junit as as_junit
 
     with writing(path, "--junit"):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import inspect
     from collections.abc import Callable, Iterator, Mapping
 
+    from torch import nn
+
     from offmap.run import Split, Task, TrainingRun
 
 T = TypeVar("T")
@@ -203,20 +205,50 @@ def run_of(
     parameters: dict[str, str],
 ) -> "TrainingRun":
     """The run of a model given by its factory and weights, or as an exported program."""
-    from offmap.models.exported import load_exported
-    from offmap.models.loading import load_model
     from offmap.run import TrainingRun
 
-    if Path(model).is_file():
-        network = load_exported(model, allow_pickle=allow_pickle)
-    else:
-        values = {name: literal(text) for name, text in parameters.items()}
-        network = load_model(model, weights, parameters=values, allow_pickle=allow_pickle)
+    network = _network(model, weights, allow_pickle=allow_pickle, parameters=parameters)
     train, test = loaded.pop("train", None), loaded.pop("test", None)
     return TrainingRun(
         network, train, test, loaded, task=task, feature_layer=feature_layer,
         name=Path(model).stem if Path(model).is_file() else model.rpartition(":")[2],
     )  # fmt: skip
+
+
+def _network(
+    model: str, weights: Path | None, *, allow_pickle: bool, parameters: dict[str, str]
+) -> "nn.Module":
+    """A model given by its factory and weights, or as an exported program."""
+    from offmap.models.exported import load_exported
+    from offmap.models.loading import load_model
+
+    if Path(model).is_file():
+        return load_exported(model, allow_pickle=allow_pickle)
+    values = {name: literal(text) for name, text in parameters.items()}
+    return load_model(model, weights, parameters=values, allow_pickle=allow_pickle)
+
+
+def make_network(
+    run_file: Path | None,
+    demo: str | None,
+    *,
+    model: str | None,
+    weights: Path | None,
+    allow_pickle: bool,
+    parameters: list[str],
+) -> "nn.Module":
+    """The network alone that the options describe: a model, or that of a run file or demo.
+
+    Raises:
+        InputError: If they describe none, more than one, or one that cannot be loaded.
+    """
+    if model is not None and run_file is None and demo is None:
+        given = pairs(parameters, "-P KEY=VALUE")
+        return _network(model, weights, allow_pickle=allow_pickle, parameters=given)
+    return make_run(
+        run_file, demo, model=model, weights=weights, files={}, columns={}, task=None,
+        feature_layer=None, allow_pickle=allow_pickle, parameters=parameters, memory="4GiB",
+    ).model  # fmt: skip
 
 
 def literal(text: str) -> object:
@@ -318,7 +350,7 @@ def arguments(
 
 def _argument(parameter: "inspect.Parameter", text: str) -> object:
     """A value as the default or the annotation of a parameter wants it."""
-    from offmap.plan import like
+    from offmap.measure import like
 
     default = parameter.default
     if isinstance(default, str) or parameter.annotation in (str, str | None):
@@ -347,17 +379,17 @@ def pairs(texts: list[str], form: str) -> dict[str, str]:
     return found
 
 
-def settings(texts: list[str]) -> dict[str, dict[str, object]]:
-    """MEASURE.SETTING=VALUE texts, by measure.
+def settings(texts: list[str], unit: str = "MEASURE") -> dict[str, dict[str, object]]:
+    """MEASURE.SETTING=VALUE texts, by measure (or by another unit).
 
     Raises:
         InputError: If one has another form.
     """
     found: dict[str, dict[str, object]] = {}
-    for name, value in pairs(texts, "--set MEASURE.SETTING=VALUE").items():
+    for name, value in pairs(texts, f"--set {unit}.SETTING=VALUE").items():
         measure, dot, setting = name.partition(".")
         if not dot:
-            raise InputError(f"expected --set MEASURE.SETTING=VALUE, got {name}={value}")
+            raise InputError(f"expected --set {unit}.SETTING=VALUE, got {name}={value}")
         found.setdefault(measure, {})[setting] = value
     return found
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from offmap.attempt import InputError
 from offmap.codec import RECORDS, decode, encode
+from offmap.files import write_whole
 from offmap.plan import Plan, Planned, Shared
 from offmap.reading import Entry, Reading
-from offmap.report.files import write_whole
 from offmap.report.report import SCHEMA, Provenance, Report
 from offmap.report.schema import document, schema
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offmap.files import write_whole
 from offmap.measure import Card
 from offmap.plan import Plan
 from offmap.reading import Entry, Failed, Reading, Skipped
-from offmap.report.files import write_whole
 
 SCHEMA = 1  # of report.json; a change that old readers cannot read raises it
 

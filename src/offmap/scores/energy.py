@@ -4,11 +4,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from offmap.measure import Paper
-from offmap.score import nothing, score
+from offmap.score import score
+from offmap.scores.head import free_energy, raw_logits
 
 
 @score(
-    fit=nothing,
+    fit=raw_logits,
     says="How little evidence the logits hold for any class: minus their log-sum-exp.",
     caution=(
         "Networks with piecewise-linear layers grow surer the farther an input lies from all data, "
@@ -21,4 +22,4 @@ from offmap.score import nothing, score
 )
 def energy(logits: Float[Tensor, "n c"], /) -> Float[Tensor, " n"]:
     """Minus the log-sum-exp of the logits, in nats."""
-    return -logits.double().logsumexp(dim=-1)
+    return free_energy(logits)

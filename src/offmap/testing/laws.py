@@ -250,14 +250,12 @@ def explains_itself(measure: Measure) -> Iterator[str]:
         yield f"expected a citation and an https address, got {measure.paper}"
     if not measure.span[0] < measure.span[1]:
         yield f"expected a span from low to high, got {measure.span}"
-    documented = _documented(measure.function) | (
-        _documented(measure.inner) if measure.inner else set()
-    )
-    for name in set(measure.settings) - documented:
+    said = documented(measure.function) | (documented(measure.inner) if measure.inner else set())
+    for name in set(measure.settings) - said:
         yield f"expected setting {name!r} under Args in the docstring"
 
 
-def _documented(function: Callable[..., object]) -> set[str]:
+def documented(function: Callable[..., object]) -> set[str]:
     """Names under `Args:` of a docstring."""
     _, _, rest = (inspect.getdoc(function) or "").partition("\nArgs:\n")
     section = re.split(r"\n(?=\S)", rest)[0]

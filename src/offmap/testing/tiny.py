@@ -121,6 +121,22 @@ def exported() -> TrainingRun:
     return replace(run, model=model, recipe=None, history=None, checkpoints=(), name="exported")
 
 
+@cache
+def vectors() -> TrainingRun:
+    """Four clouds of twelve numbers and a perceptron; for scores, so not one of `worlds`."""
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.arange(TRAIN + TEST) % 4
+    centers = 2 * torch.randn(4, 12, generator=generator)
+    inputs = centers[labels] + torch.randn(TRAIN + TEST, 12, generator=generator)
+    return _run(
+        "vectors",
+        _recipe(_perceptron, functional.cross_entropy),
+        Split(inputs[:TRAIN], labels[:TRAIN]),
+        Split(inputs[TRAIN:], labels[TRAIN:]),
+        inputs[TRAIN:] + 1,
+    )
+
+
 # ---------------------------------------------------------------------------------- their parts
 
 
@@ -176,6 +192,12 @@ def _classifier() -> nn.Module:
         nn.Flatten(),
         nn.Dropout(0.2),
         nn.Linear(128, 10),
+    )
+
+
+def _perceptron() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 24), nn.ReLU(), nn.Linear(24, 4)
     )
 
 

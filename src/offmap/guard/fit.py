@@ -1,0 +1,374 @@
+"""Fit a guard: learn the score from training data, and its thresholds from calibration data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import pairwise
+from math import isfinite
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from offmap.attempt import InputError
+from offmap.catalog import named
+from offmap.catalog import scores as all_scores
+from offmap.estimate import Estimate, proportion
+from offmap.guard.atlas import atlas as make_atlas
+from offmap.guard.choice import Choice
+from offmap.guard.choose import SHARE
+from offmap.guard.ensemble import ensemble
+from offmap.guard.facts import Facts
+from offmap.guard.guard import Guard
+from offmap.guard.ruler import Ruler
+from offmap.guard.seeing import Sight, known, scores_of
+from offmap.inputs import ClassPredictions, head_name
+from offmap.numerics.conformal import grouped_knots, knots, needed, realized
+from offmap.numerics.duplicates import row_digests
+from offmap.numerics.selective import risk_threshold
+from offmap.passes import BATCH, device_of, evaluating, outputs
+from offmap.run import DEFAULT_MEMORY, Domain, Split, Task, TrainingRun
+from offmap.score import FittedScore, Known
+from offmap.seeds import derive
+from offmap.survey import Survey, examine, fingerprint_weights
+
+CERTAINTY = 0.95  # of the bound on the error of accepted answers
+REFERENCE = 0.2  # of the calibration data, which make the scores of an ensemble comparable
+SELECTION = 0.5  # of the calibration data, which bound the error of accepted answers
+
+
+class Uses(NamedTuple):
+    """The calibration data by what each part is for: no row serves twice."""
+
+    calibration: Split
+    reference: Split | None
+    selection: Split | None
+
+
+def fit_guard(
+    model: nn.Module,
+    train: Split,
+    calibration: Split,
+    *,
+    score: str | Sequence[str] | Choice = "feature_neighbors",
+    alpha: float = 0.05,
+    per_class: bool = False,
+    confidence: float | None = None,
+    risk: float | None = None,
+    disputed: float | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    domain: Domain | None = None,
+    feature_layer: str | None = None,
+    class_names: Sequence[str] | None = None,
+    task: Task | None = None,
+    name: str = "model",
+    neighbors: int = 5,
+    atlas: int = 10_000,
+    pictures: bool = True,
+    seed: int = 0,
+    memory: int = DEFAULT_MEMORY,
+) -> Guard:
+    """A guard around a copy of the model.
+
+    Args:
+        model: The trained network; classification or regression.
+        train: What it was trained on: the score learns from it.
+        calibration: Fresh data from the same source: thresholds come from it.
+        score: A score by name; several, which make an ensemble; or what `choose` found with the
+            same calibration data: the rows that it saw do not calibrate.
+        alpha: The rate at which familiar inputs may be refused as off the map.
+        per_class: Keep that rate for each predicted class.
+        confidence: Keep it for *this* calibration set with that certainty (0.95, say), not only on
+            average over calibration sets.
+        risk: Hold the error of accepted answers below this, with 95 % certainty.
+        disputed: Refuse what the nearest training examples dispute, at this false-alarm rate.
+        settings: Settings by score.
+        domain: The contract of an input; read off the data where None.
+        feature_layer: The layer whose input is the feature vector; the last linear one where None.
+        class_names: How people call the classes; as the data's source calls them where None.
+        task: Inferred from the targets where None.
+        name: How the model is called.
+        neighbors: How many training examples an answer names.
+        atlas: Among how many training examples it looks for these.
+        pictures: Whether the guard may hold what training images look like.
+        seed: Root of every random number.
+        memory: Bytes that fitting may take.
+
+    Raises:
+        InputError: If model, data or settings cannot be used; it says what was expected.
+    """
+    _check_rates({"alpha": alpha, "confidence": confidence, "risk": risk, "disputed": disputed})
+    run, seen = examine(
+        TrainingRun(
+            model, train, shifts={"calibration": calibration}, domain=domain, task=task,
+            feature_layer=feature_layer, class_names=class_names, name=name,
+        ).with_memory(memory)
+    )  # fmt: skip
+    assert run.train is not None and run.domain is not None and run.task is not None
+    classifies = _classifies(run, risk, disputed, per_class)
+    names = _names(score)
+    if isinstance(score, Choice) and score.calibration != seen["calibration"].fingerprint:
+        raise InputError(
+            "calibration: expected the data with which the score was chosen, got others: choose "
+            "again, or give those"
+        )
+    _check_fresh(run.train, run.shifts["calibration"])
+    uses = _uses(run.shifts["calibration"], score, risk is not None, seed)
+
+    sight = Sight(model, head_name(run), classifies=classifies)
+    facts_known = known(sight, run.train, memory)
+    members = _members(names, facts_known, settings or {}, seed)
+    judge = _joined(members, sight, uses.reference)
+    classes = _predicted(sight, uses.calibration) if per_class else None
+    ruler = _ruler(judge, sight, uses.calibration, alpha, confidence, classes)
+    dispute = None
+    if disputed is not None:
+        rival = _members(["neighbor_disagreement"], facts_known, settings or {}, seed)
+        dispute = _ruler(
+            rival["neighbor_disagreement"], sight, uses.calibration, disputed, confidence, None
+        )
+    chart = make_atlas(facts_known, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
+    facts = Facts(
+        name=name, task=run.task, domain=run.domain,
+        class_names=None if run.class_names is None else tuple(run.class_names),
+        feature_layer=sight.layer,
+        scores={one: dict(member.settings) for one, member in members.items()},
+        alpha=alpha, per_class=per_class, confidence=confidence, risk=risk, disputed=disputed,
+        promise=_promise(classes, len(uses.calibration), alpha, confidence),
+        accepted_risk=None, accepted_share=None, neighbors=neighbors,
+        counts=_counts(run.train, uses, len(chart)),
+        fingerprints=_fingerprints(model, seen), seed=seed, version=version("offmap"),
+    )  # fmt: skip
+    guard = Guard(sight, ruler, facts, chart, dispute=dispute).to(device_of(model))
+    return guard if uses.selection is None else _selective(guard, uses.selection)
+
+
+def _check_rates(rates: Mapping[str, float | None]) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        InputError: If one of the rates lies outside (0, 1).
+    """
+    for what, rate in rates.items():
+        if rate is not None and not 0 < rate < 1:
+            raise InputError(f"expected {what} between 0 and 1, got {rate:g}: 0.05 is usual")
+
+
+def _classifies(
+    run: TrainingRun, risk: float | None, disputed: float | None, per_class: bool
+) -> bool:
+    """Whether the model classifies; what only makes sense for classes is refused elsewhere.
+
+    Raises:
+        InputError: If the task is none that a guard knows, or asks for what it does not have.
+    """
+    if run.task not in ("classification", "regression"):
+        raise InputError(f"expected a classifier or a regression to guard, got {run.task}")
+    asked = {"risk": risk is not None, "disputed": disputed is not None, "per_class": per_class}
+    for what, wanted in asked.items():
+        if wanted and run.task != "classification":
+            raise InputError(f"expected no {what} with {run.task}: it is about classes")
+    if risk is not None and run.shifts["calibration"].known_targets is None:
+        raise InputError("calibration: expected targets, which risk needs, got none")
+    return run.task == "classification"
+
+
+def _check_fresh(train: Split, calibration: Split) -> None:
+    """Refuse calibration data that training has seen: the guard would raise false alarms.
+
+    Raises:
+        InputError: If a row of one stands in the other.
+    """
+    seen = {tuple(row) for row in row_digests(train.table.chunks()).tolist()}
+    digests = row_digests(calibration.table.chunks(), train.table.dtype).tolist()
+    both = [row for row, digest in enumerate(digests) if tuple(digest) in seen]
+    if both:
+        raise InputError(
+            f"calibration: expected examples that training has not seen, got {len(both):,} of "
+            f"{len(calibration):,} that stand in train as well, the first at row {both[0]}: "
+            "calibrate on other data, or take these rows out"
+        )
+
+
+def _names(score: str | Sequence[str] | Choice) -> list[str]:
+    """The scores that are asked for, each once.
+
+    Raises:
+        InputError: If there are none.
+    """
+    asked = (
+        score.best if isinstance(score, Choice) else [score] if isinstance(score, str) else score
+    )
+    if not asked:
+        raise InputError("expected at least one score, got none")
+    return list(dict.fromkeys(asked))
+
+
+def _uses(
+    calibration: Split, score: str | Sequence[str] | Choice, selects: bool, seed: int
+) -> Uses:
+    """Which calibration row serves what. Chance decides, so that every part looks alike."""
+    chosen = isinstance(score, Choice)
+    share = SHARE if chosen else REFERENCE if len(_names(score)) > 1 else 0.0
+    seed = score.seed if chosen else seed
+    order = torch.randperm(len(calibration), generator=derive(seed, "uses"))
+    reference = round(share * len(order))
+    selection = round(SELECTION * (len(order) - reference)) if selects else 0
+    ends = [0, reference, reference + selection, len(order)]
+    parts = [calibration.take(order[a:b].sort().values) for a, b in pairwise(ends)]
+    return Uses(parts[2], parts[0] if reference else None, parts[1] if selects else None)
+
+
+def _members(
+    names: Sequence[str], known: Known, settings: Mapping[str, Mapping[str, Any]], seed: int
+) -> dict[str, FittedScore]:
+    """The scores by name, fitted.
+
+    Raises:
+        InputError: If one is unknown, or cannot be fitted here.
+    """
+    units = {name: named(name, all_scores(), "score") for name in names}
+    fitted = {}
+    for name, unit in units.items():
+        given = settings.get(name, {})
+        try:
+            fitted[name] = unit.fitted(known, generator=derive(seed, "score", name), **given)
+        except ValueError as error:  # a score refuses in one sentence
+            raise InputError(str(error)) from error
+    return fitted
+
+
+def _joined(members: Mapping[str, FittedScore], sight: Sight, reference: Split | None) -> nn.Module:
+    """The one score, or an ensemble of several."""
+    if len(members) == 1 or reference is None:
+        return next(iter(members.values()))
+    return ensemble(
+        list(members.values()),
+        [scores_of(member, sight, reference) for member in members.values()],
+    )
+
+
+def _ruler(
+    score: nn.Module,
+    sight: Sight,
+    calibration: Split,
+    rate: float,
+    confidence: float | None,
+    classes: Int[Tensor, " n"] | None,
+) -> Ruler:
+    """The score with thresholds from calibration data, by predicted class if `classes` are given.
+
+    Raises:
+        InputError: If there is too little of it, or it tells nothing apart.
+    """
+    values = scores_of(score, sight, calibration)
+    if not bool(values.isfinite().all()):
+        row = int((~values.isfinite()).nonzero()[0])
+        raise InputError(
+            f"calibration: expected finite scores, got {values[row].item()} at example {row} of "
+            "those it is calibrated on: are the network's outputs finite?"
+        )
+    if bool((values == values[0]).all()):
+        raise InputError(
+            f"calibration: expected scores that differ, got {values[0].item():g} for each of "
+            f"{len(values):,} examples: choose another score"
+        )
+    if classes is None:
+        _check_count(len(values), rate, confidence, "examples")
+        one = knots(values, confidence=confidence)
+        return Ruler(score, one.position[None], one.level[None], rate)
+    counts = torch.bincount(classes, minlength=_class_count(sight, calibration))
+    for label, count in enumerate(counts.tolist()):
+        _check_count(count, rate, confidence, f"examples that the network calls class {label}")
+    many = grouped_knots(values, classes, len(counts), confidence=confidence)
+    return Ruler(score, many.position, many.level, rate)
+
+
+def _check_count(count: int, rate: float, confidence: float | None, what: str) -> None:
+    """Refuse too little calibration data.
+
+    Raises:
+        InputError: If no input could ever be refused.
+    """
+    least = needed(rate, confidence=confidence)
+    if count < least:
+        sure = "" if confidence is None else f" with confidence {confidence:g}"
+        raise InputError(
+            f"calibration: expected at least {least:,} {what} for a false-alarm rate of "
+            f"{rate:g}{sure}, got {count:,}: give more, or ask for a higher rate"
+        )
+
+
+def _predicted(sight: Sight, split: Split) -> Int[Tensor, " n"]:
+    with evaluating(sight):
+        return torch.cat([out.argmax(dim=-1).cpu() for _, out in outputs(sight.model, split)])
+
+
+def _class_count(sight: Sight, split: Split) -> int:
+    with evaluating(sight):
+        return next(outputs(sight.model, split.part(0, 2)))[1].shape[-1]
+
+
+def _promise(
+    classes: Int[Tensor, " n"] | None, count: int, alpha: float, confidence: float | None
+) -> Estimate:
+    """The realized rate of false alarms; with classes, from the least to the greatest of any."""
+    counts = [count] if classes is None else classes.bincount().tolist()
+    laws = [realized(n, alpha, confidence=confidence) for n in counts if n]
+    mean = sum(law.mean * n for law, n in zip(laws, [n for n in counts if n], strict=True))
+    low, high = min(law.low for law in laws), max(law.high for law in laws)
+    return Estimate(mean / sum(counts), low, high, "bound", count)
+
+
+def _counts(train: Split, uses: Uses, atlas: int) -> dict[str, int]:
+    parts = {"calibration": uses.calibration, "reference": uses.reference,
+             "selection": uses.selection}  # fmt: skip
+    return {
+        "train": len(train),
+        **{name: 0 if part is None else len(part) for name, part in parts.items()},
+        "atlas": atlas,
+    }
+
+
+def _fingerprints(model: nn.Module, seen: Mapping[str, Survey]) -> dict[str, str]:
+    return {
+        "weights": fingerprint_weights(model.state_dict()),
+        **{name: found.fingerprint for name, found in seen.items()},
+    }
+
+
+def _selective(guard: Guard, selection: Split) -> Guard:
+    """The guard with the threshold that bounds the error of what it accepts.
+
+    Raises:
+        InputError: If no threshold does.
+    """
+    device = device_of(guard.sight)
+    rows = []
+    with evaluating(guard):
+        for batch in selection.batches(BATCH):
+            inputs = batch.inputs.to(device)
+            verdict = guard(inputs)
+            said = ClassPredictions(guard.sight.model(inputs).cpu(), batch.targets)
+            kept = verdict.accepted.cpu()
+            rows.append(torch.stack([said.log_probs.amax(dim=-1)[kept], said.error[kept]]))
+    sure, error = torch.cat(rows, dim=1)
+    risk = guard.facts.risk
+    assert risk is not None
+    found = risk_threshold(sure, error, risk, certainty=CERTAINTY)
+    if found is None:
+        raise InputError(
+            f"calibration: expected answers that err in at most {100 * risk:g} % of cases where "
+            f"the network is surest, got no such share with {len(sure):,} accepted examples to "
+            "show it: allow more risk, or give more calibration data"
+        )
+    kept = sure > found
+    wrong = int(error[kept].sum())
+    guard.sure = found if isfinite(found) else None
+    guard.facts = replace(
+        guard.facts,
+        accepted_risk=proportion(wrong, int(kept.sum())),
+        accepted_share=proportion(int(kept.sum()), len(selection)),
+    )
+    return guard

@@ -1,0 +1,118 @@
+"""Held-out classes: the same training without some classes, whose examples are then strangers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from offmap.attempt import CannotMeasure
+from offmap.passes import device_of, evaluating, named_layer
+from offmap.run import Recipe, Split
+from offmap.seeds import derive
+from offmap.train import trainer
+
+SHARE = 0.2  # of the classes, left out together
+LEAST = 3  # classes, so that two can stay
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A network that was trained without some classes.
+
+    Args:
+        left_out: These classes, as the user numbers them.
+        model: The network; it tells the others apart.
+        train: What it was trained on; the classes that stay are numbered anew.
+        reference: The fresh examples of the classes that stay.
+        strangers: Examples of those left out.
+    """
+
+    left_out: tuple[int, ...]
+    model: nn.Module
+    train: Split
+    reference: Split
+    strangers: Split
+
+
+def folds(
+    recipe: Recipe,
+    layer: str | None,
+    train: Split,
+    reference: Split,
+    *,
+    count: int,
+    rows: int,
+    seed: int,
+) -> Iterator[Fold]:
+    """Retrainings without a fifth of the classes each, no class being left out twice.
+
+    Args:
+        recipe: How the network was trained.
+        layer: Its head, of which the outputs for classes left out are cut off.
+        train: All training data.
+        reference: Fresh examples of all classes.
+        count: How many retrainings, at most.
+        rows: Strangers in each, at most; training examples, for this network never saw them.
+        seed: Of classes, training and rows.
+
+    Raises:
+        CannotMeasure: If there are too few classes, or no linear head that gives the outputs.
+    """
+    targets = train.targets
+    classes = targets.unique()
+    if len(classes) < LEAST:
+        raise CannotMeasure(f"there are {len(classes)} classes, too few to leave some out")
+    classes = classes[torch.randperm(len(classes), generator=derive(seed, "folds"))]
+    size = max(1, round(SHARE * len(classes)))
+    for number, gone in enumerate(classes.split(size)[: min(count, len(classes) // size)]):
+        kept = classes[~torch.isin(classes, gone)].sort().values
+        generator = derive(seed, "fold", number)
+        fewer = train.take(torch.isin(targets, kept).nonzero().flatten())
+        model = trainer(recipe)(fewer, generator)
+        out = torch.isin(targets, gone).nonzero().flatten()
+        out = out[torch.randperm(len(out), generator=generator)[:rows]]
+        yield Fold(
+            tuple(gone.sort().values.tolist()),
+            narrowed(model, layer, kept, train.part(0, 2).inputs),
+            _of(train, kept),
+            _of(reference, kept),
+            train.take(out),
+        )
+
+
+def _of(split: Split, kept: Int[Tensor, " k"]) -> Split:
+    """The rows of some classes, numbered by their place among these."""
+    rows = torch.isin(split.targets, kept).nonzero().flatten()
+    few = split.take(rows)
+    return few.with_targets(torch.searchsorted(kept, few.targets))
+
+
+def narrowed(
+    model: nn.Module, layer: str | None, kept: Int[Tensor, " k"], inputs: Shaped[Tensor, "n ..."]
+) -> nn.Module:
+    """The model with the outputs of some classes alone; its head is replaced.
+
+    Args:
+        model: A classifier.
+        layer: Its head.
+        kept: The classes, ascending.
+        inputs: A few inputs, on which it is tried.
+
+    Raises:
+        CannotMeasure: If it has no linear head with an output for each class.
+    """
+    head = None if layer is None else named_layer(model, layer)
+    with evaluating(model):
+        width = model(inputs.to(device_of(model))).shape[-1]
+    if layer is None or not isinstance(head, nn.Linear) or head.out_features != width:
+        raise CannotMeasure("the network has no linear head of which a class could be cut off")
+    new = skip_init(nn.Linear, head.in_features, len(kept), bias=head.bias is not None)
+    new.weight = nn.Parameter(head.weight.detach()[kept])
+    if head.bias is not None:
+        new.bias = nn.Parameter(head.bias.detach()[kept])
+    above, _, name = layer.rpartition(".")
+    setattr(named_layer(model, above) if above else model, name, new)
+    return model

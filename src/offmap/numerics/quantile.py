@@ -1,0 +1,80 @@
+"""Quantiles of more numbers than fit in memory: exact, in two passes."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+__all__ = ["streamed_quantile"]
+
+HALF = 16  # bits: a float32 is two halves, and a counter for each half is a small table
+SIGN, ALL = 2**31, 2**32
+HAIR = 1e-12  # relative; a share of a count misses a whole number by rounding alone
+
+
+def streamed_quantile(
+    chunks: Callable[[], Iterable[Tensor]], shares: Sequence[float]
+) -> Float32[Tensor, " q"]:
+    """For each share the smallest of all numbers that at least this share of them does not exceed.
+
+    A radix selection: numbers are counted by their upper 16 bits, then those that share the wanted
+    upper bits by their lower 16. Nothing is sorted or sampled, whatever the numbers are; those of
+    other types are rounded to float32 first.
+
+    Args:
+        chunks: Gives all numbers, in tensors of any shape; called twice.
+        shares: In [0, 1]; 0 gives the minimum, 1 the maximum.
+
+    Raises:
+        ValueError: If a share is outside [0, 1], there are no numbers, or one is NaN.
+    """
+    if not all(0 <= share <= 1 for share in shares):
+        raise ValueError(f"expected shares in [0, 1], got {list(shares)}")
+    upper = torch.zeros(2**HALF, dtype=torch.int64)
+    for chunk in chunks():
+        if bool(chunk.isnan().any()):
+            raise ValueError("expected numbers, got NaN")
+        upper += _counts(_order(chunk) >> HALF)
+    total = int(upper.sum())
+    if not total:
+        raise ValueError("expected at least one number, got none")
+    ranks = torch.tensor([max(1, math.ceil(share * total * (1 - HAIR))) for share in shares])
+    tops, ranks = _find(upper, ranks)
+
+    lower = {top: torch.zeros_like(upper) for top in tops.tolist()}
+    for chunk in chunks():
+        order = _order(chunk)
+        for top, counts in lower.items():
+            counts += _counts(order[order >> HALF == top] & (2**HALF - 1))
+    found = [
+        (top << HALF) + int(_find(lower[top], rank[None])[0])
+        for top, rank in zip(tops.tolist(), ranks, strict=True)
+    ]
+    return _number(torch.tensor(found, dtype=torch.int64))
+
+
+def _find(
+    counts: Int64[Tensor, " b"], ranks: Int64[Tensor, " q"]
+) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " q"]]:
+    """The bin of the number of each rank (from 1), and its rank within that bin."""
+    upto = counts.cumsum(0)
+    bins = torch.searchsorted(upto, ranks)
+    return bins, ranks - (upto - counts)[bins]
+
+
+def _counts(bins: Int64[Tensor, " n"]) -> Int64[Tensor, " b"]:
+    return torch.bincount(bins, minlength=2**HALF)
+
+
+def _order(values: Tensor) -> Int64[Tensor, " n"]:
+    """Whole numbers in [0, 2^32), ordered as the floats; both zeros are one."""
+    bits = (values.detach().cpu().float().flatten() + 0.0).view(torch.int32).long() % ALL
+    return torch.where(bits < SIGN, bits + SIGN, ALL - 1 - bits)
+
+
+def _number(order: Int64[Tensor, " n"]) -> Float32[Tensor, " n"]:
+    """The inverse of `_order`."""
+    bits = torch.where(order < SIGN, ALL - 1 - order, order - SIGN)
+    return torch.where(bits < SIGN, bits, bits - ALL).int().view(torch.float32)

@@ -1,0 +1,355 @@
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from scipy import integrate, stats
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+from offmap.attempt import CannotMeasure, InputError
+from offmap.catalog import scores as all_scores
+from offmap.guard.choice import Choice
+from offmap.guard.choose import choose, divided
+from offmap.guard.holdout import folds, narrowed
+from offmap.guard.seeing import Sight, scores_of
+from offmap.guard.strangers import FAMILIES
+from offmap.guard.trial import cell
+from offmap.run import Domain, Recipe, Split
+from offmap.seeds import derive
+from offmap.train import trainer
+
+DOMAIN = Domain((1, 8, 8), torch.float32, 0.0, 1.0, "image")
+TRIED = ("energy", "max_softmax", "virtual_logit")
+JOINED = (("energy", "virtual_logit"), ("energy", "input_neighbors"))
+FEW = ("uniform", "bernoulli", "permuted", "inverted", "spliced", "noisy 1", "noisy 3")
+
+
+def _build() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
+def _optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=5e-3)
+
+
+RECIPE = Recipe(_build, _optimizer, functional.cross_entropy, epochs=8, batch_size=32)
+
+
+@cache
+def _data() -> tuple[Split, Split, Split]:
+    """Train, calibration and other digits."""
+    pixels, classes = load_digits(return_X_y=True)
+    images = torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16
+    whole = Split(images, torch.tensor(classes, dtype=torch.int64))
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
+    return tuple(whole.take(rows) for rows in order.split([700, 400, len(order) - 1100]))
+
+
+@cache
+def _model() -> nn.Module:
+    return trainer(RECIPE)(_data()[0], torch.Generator().manual_seed(0))
+
+
+def _choose(**settings: object) -> Choice:
+    train, calibration, _ = _data()
+    given = {"scores": TRIED, "ensembles": JOINED, "families": FEW, "domain": DOMAIN} | settings
+    return choose(_model(), train, calibration, **given)
+
+
+@cache
+def _chosen() -> Choice:
+    return _choose(recipe=RECIPE, outliers={"bright": _bright()})
+
+
+def _bright() -> Split:
+    return Split((_data()[2].inputs[:200] + 0.5).clamp(0, 1))
+
+
+# ---------------------------------------------------------------------------- one cell of the table
+
+
+def _normal(n: int, generator: torch.Generator, *, shared: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Familiar N(0, 1), strangers N(1.5, 1), with a correlation."""
+    x, y = torch.randn(2, n, dtype=torch.double, generator=generator)
+    return x, 1.5 + shared * x + math.sqrt(1 - shared**2) * y
+
+
+def _truth() -> tuple[float, float, float]:
+    """Area, average precision and misses of N(0, 1) against N(1.5, 1)."""
+
+    def precision(t: float) -> float:
+        hit, alarm = stats.norm.sf(t - 1.5), stats.norm.sf(t)
+        return hit / (hit + alarm) * stats.norm.pdf(t - 1.5)
+
+    return (
+        stats.norm.cdf(1.5 / math.sqrt(2)),
+        integrate.quad(precision, -8, 10)[0],
+        stats.norm.cdf(stats.norm.ppf(0.95) - 1.5),
+    )
+
+
+def test_a_cell_of_a_large_sample_is_the_truth(generator):
+    found = cell(*_normal(8000, generator), generator=generator)
+    for estimate, value in zip((found.auroc, found.aupr, found.fpr95), _truth(), strict=True):
+        assert estimate.value == pytest.approx(value, abs=0.02)
+        assert estimate.high - estimate.low < 0.05
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+def test_intervals_of_a_cell_cover(shared, generator):
+    """Strangers made of the familiar rows hang together with them; the interval knows."""
+    covered = torch.zeros(3)
+    width = 0.0
+    for _ in range(200):
+        found = cell(
+            *_normal(150, generator, shared=shared), paired=shared > 0, generator=generator
+        )
+        estimates = (found.auroc, found.aupr, found.fpr95)
+        covered += torch.tensor(
+            [e.low <= value <= e.high for e, value in zip(estimates, _truth(), strict=True)]
+        )
+        width += (found.auroc.high - found.auroc.low) / 200
+    assert (covered >= 180).all() and (covered <= 198).all(), covered
+    assert (width > 0.07) == (shared == 0)
+
+
+def test_a_perfect_score_is_not_certain(generator):
+    found = cell(torch.zeros(50), torch.ones(50), generator=generator)
+    assert (found.auroc.value, found.aupr.value, found.fpr95.value) == (1, 1, 0)
+    assert found.auroc.low < 0.95 and found.aupr.low < 0.95 and found.fpr95.high > 0.05
+
+
+# ------------------------------------------------------------------------------------- the choice
+
+
+def test_the_table_is_what_the_scores_say():
+    """Two cells, recomputed step by step with scikit-learn."""
+    train, calibration, _ = _data()
+    reference, _ = divided(calibration, 0)
+    sight = Sight(_model(), "3", classifies=True)
+    energy = all_scores()["energy"].function
+    found = {one.name: one for one in _chosen().candidates}["energy"]
+    for name in ("uniform", "spliced"):
+        strangers = FAMILIES[name](reference, DOMAIN, derive(0, "family", name))
+        values = [energy(sight(split.inputs).logits) for split in (reference, strangers)]
+        label = [0] * len(reference) + [1] * len(strangers)
+        expected = roc_auc_score(label, torch.cat(values).detach().numpy())
+        assert found.cells[name].auroc.value == pytest.approx(expected, abs=1e-9)
+    outliers = energy(sight(_bright().inputs).logits)
+    inside = energy(sight(reference.inputs).logits)
+    expected = (outliers[:, None] > inside[None]).double().mean().item()
+    assert found.cells["outliers bright"].auroc.value == pytest.approx(expected, abs=1e-9)
+    assert len(reference) == _chosen().reference == 160
+
+
+def test_merit_weighs_groups_alike_and_the_best_comes_first():
+    choice = _chosen()
+    weights = {name: family.weight for name, family in choice.families.items()}
+    groups: dict[str, float] = {}
+    for family in choice.families.values():
+        groups[family.group] = groups.get(family.group, 0) + family.weight
+    for group in ("noise", "arrangement", "corruption", "composition", "class"):
+        assert groups[group] == pytest.approx(0.2)
+    assert weights["noisy 1"] == 0 == weights["outliers bright"]
+    assert weights["uniform"] == weights["bernoulli"] == pytest.approx(0.1)
+    for one in choice.candidates:
+        assert one.merit == pytest.approx(
+            sum(weights[name] * found.auroc.value for name, found in one.cells.items())
+        )
+        assert one.far == pytest.approx(
+            sum(one.cells[name].auroc.value for name in ("uniform", "bernoulli", "permuted")) / 3
+        )
+    merits = [one.merit for one in choice.candidates]
+    assert merits == sorted(merits, reverse=True)
+    assert choice.best == choice.candidates[0].scores
+    assert choice.candidates[0].name in choice.why and f"{merits[0]:.3f}" in choice.why
+
+
+def test_ensembles_stand_beside_their_members():
+    choice = _chosen()
+    names = [one.name for one in choice.candidates]
+    assert set(names) == {*TRIED, "energy + virtual_logit"}  # of the other, a member was not tried
+    by_name = {one.name: one for one in choice.candidates}
+    joint = by_name["energy + virtual_logit"]
+    assert joint.state_bytes == by_name["virtual_logit"].state_bytes > 0
+    assert joint.overhead == pytest.approx(
+        by_name["energy"].overhead + by_name["virtual_logit"].overhead
+    )
+    assert all(one.overhead > 0 for one in choice.candidates)
+
+
+def test_classes_that_a_retrained_network_never_saw():
+    held = {name for name, family in _chosen().families.items() if family.group == "class"}
+    assert len(held) == 2
+    left_out = [{int(c) for c in name.removeprefix("without ").split(", ")} for name in held]
+    assert all(len(classes) == 2 for classes in left_out) and not left_out[0] & left_out[1]
+    energy = {one.name: one for one in _chosen().candidates}["energy"]
+    assert all(energy.cells[name].auroc.low > 0.5 for name in held)
+    assert _chosen().notes == ()
+
+
+def test_outliers_have_no_say_unless_asked():
+    plain, told = _choose(), _choose(outliers={"bright": _bright()}, count_outliers=True)
+    assert plain.notes == ("no classes were held out: that needs a classifier and its recipe",)
+    assert told.families["outliers bright"].weight == pytest.approx(0.2)
+    assert plain.families["uniform"].weight == pytest.approx(0.125)
+    by_name = {one.name: one for one in _chosen().candidates}
+    for one in plain.candidates:  # adding outliers or a recipe moves no other number
+        for name, found in one.cells.items():
+            assert by_name[one.name].cells[name] == found
+
+
+def test_the_same_seed_gives_the_same_choice():
+    first, again, other = _choose(), _choose(), _choose(seed=1)
+    timeless = [
+        [replace(one, overhead=0.0) for one in choice.candidates] for choice in (first, again)
+    ]
+    assert timeless[0] == timeless[1]
+    assert other.candidates[0].cells != first.candidates[0].cells
+
+
+def test_leaves_the_model_as_it_was():
+    model = _model()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    model.train()
+    state = torch.get_rng_state()
+    _choose(recipe=RECIPE, retrainings=1)
+    assert model.training and all(weight.grad is None for weight in model.parameters())
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not model[3]._forward_pre_hooks
+
+
+def test_round_trip_through_json():
+    assert Choice.from_json(_chosen().to_json()) == _chosen()
+
+
+class Headless(nn.Module):
+    """A network in which offmap sees no head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(10, 64, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.flatten(1) @ self.weight.T
+
+
+def test_what_cannot_be_fitted_is_listed_with_its_reason():
+    train, calibration, _ = _data()
+    found = choose(
+        Headless(), train, calibration, scores=TRIED, families=("uniform",), domain=DOMAIN,
+        recipe=RECIPE,
+    )  # fmt: skip
+    assert "no layer that offmap can take as a head" in found.refused["virtual_logit"]
+    assert {one.name for one in found.candidates} == {"energy", "max_softmax"}
+
+
+def test_a_constant_score_is_listed_with_its_reason():
+    class Zero(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return torch.zeros(len(inputs), 10) + 0 * inputs.flatten(1)[:, :10]
+
+    train, calibration, _ = _data()
+    with pytest.raises(InputError, match=r"got none: .*energy.*all 160 reference rows the same"):
+        choose(Zero(), train, calibration, scores=["energy"], domain=DOMAIN)
+
+
+def test_regression_has_scores_too():
+    train, calibration, _ = _data()
+    few = [Split(s.inputs, s.inputs.mean(dim=(1, 2, 3))[:, None]) for s in (train, calibration)]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 1))
+    features = [
+        name for name, unit in all_scores().items() if set(unit.seen) <= {"inputs", "features"}
+    ]
+    if not features:
+        pytest.skip("no score reads features alone")
+    found = choose(model, *few, families=("uniform", "spliced"), domain=DOMAIN, recipe=RECIPE)
+    assert found.refused["energy"] == "score energy cannot be fitted: " + (
+        "the network does no classification"
+    )
+    assert found.notes and found.candidates
+
+
+def test_refusals():
+    train, calibration, _ = _data()
+    with pytest.raises(InputError, match="expected at least 125 examples, .*got 120"):
+        choose(_model(), train, calibration.window(0, 120), domain=DOMAIN, scores=TRIED)
+    with pytest.raises(InputError, match="expected a score, got 'energi': did you mean energy"):
+        _choose(scores=["energi"])
+    with pytest.raises(InputError, match="expected a family of strangers, got 'uniforn'"):
+        _choose(families=["uniforn"])
+    with pytest.raises(InputError, match="expected a family with a say in the choice"):
+        _choose(families=["noisy 1"])
+    with pytest.raises(InputError, match="outliers far: expected"):
+        _choose(outliers={"far": Split(_bright().inputs * 100)})
+
+
+# ---------------------------------------------------------------------------------- its parts
+
+
+def test_divided_is_a_partition_in_the_order_of_fit_guard():
+    _, calibration, _ = _data()
+    first, rest = divided(calibration, 3)
+    assert (len(first), len(rest)) == (160, 240)
+    both = torch.cat([first.inputs, rest.inputs]).flatten(1)
+    whole = calibration.inputs.flatten(1)
+    assert torch.equal(both.unique(dim=0), whole.unique(dim=0))
+    order = torch.randperm(400, generator=derive(3, "uses"))
+    assert torch.equal(first.inputs, calibration.take(order[:160].sort().values).inputs)
+
+
+def test_folds_number_the_classes_anew_and_train_without_the_others():
+    train, calibration, _ = _data()
+    made = list(folds(RECIPE, "3", train, calibration, count=9, rows=50, seed=0))
+    assert sorted(c for fold in made for c in fold.left_out) == list(range(10))
+    for fold in made[:2]:
+        kept = [c for c in range(10) if c not in fold.left_out]
+        for part, whole in ((fold.train, train), (fold.reference, calibration)):
+            rows = torch.isin(whole.targets, torch.tensor(kept))
+            assert torch.equal(part.inputs, whole.inputs[rows])
+            assert torch.equal(torch.tensor(kept)[part.targets], whole.targets[rows])
+        assert set(fold.strangers.targets.tolist()) == set(fold.left_out)
+        assert len(fold.strangers) == 50
+        said = fold.model(fold.reference.inputs)
+        assert said.shape[1] == 8
+        assert (said.argmax(1) == fold.reference.targets).double().mean() > 0.85
+
+
+def test_narrowed_cuts_outputs_off():
+    whole = _build()
+    inputs = _data()[0].inputs[:5]
+    kept = torch.tensor([1, 4, 9])
+    expected = whole(inputs)[:, kept]
+    assert torch.allclose(narrowed(whole, "3", kept, inputs)(inputs), expected, atol=1e-6)
+    twice = nn.Sequential(_build(), nn.Linear(10, 10, bias=False))
+    with pytest.raises(CannotMeasure, match="no linear head"):
+        narrowed(twice, "0.1", kept, inputs)
+    with pytest.raises(CannotMeasure, match="no linear head"):
+        narrowed(_build(), None, kept, inputs)
+
+
+def test_two_classes_are_too_few_to_leave_some_out():
+    train, calibration, _ = _data()
+    few = train.with_targets(train.targets % 2)
+    with pytest.raises(CannotMeasure, match="2 classes, too few"):
+        list(folds(RECIPE, "3", few, calibration, count=1, rows=9, seed=0))
+
+
+def test_scores_of_a_split_are_those_of_the_panel():
+    """The table's values come in one pass for all scores; the guard's come one score at a time."""
+    from offmap.guard.trial import panel
+
+    train, calibration, _ = _data()
+    sight = Sight(_model(), "3", classifies=True)
+    units = {name: all_scores()[name] for name in TRIED}
+    made, found = panel(
+        sight, train, calibration, units, JOINED, settings={}, seed=0, memory=2**30
+    )
+    for name, member in made.members.items():
+        assert torch.equal(found[name], scores_of(member, sight, calibration))
