@@ -5,19 +5,20 @@ A hook of mkdocs (see mkdocs.yml). The pages exist in memory only, so none can b
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from offmap.catalog import measures
+from offmap.catalog import measures, scores
 from offmap.cli import app
 from offmap.inputs import VOCABULARY
 from offmap.measure import QUESTIONS, Measure, is_stochastic
 from offmap.report import words
 from offmap.report.grades import LINES
+from offmap.score import Score
 
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Note|Example|Examples):$")
 READ_ON = {
@@ -56,7 +57,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def pages() -> dict[str, str]:
     """Every generated page, by its path."""
     made = {f"measures/{unit.name}.md": measure_page(unit) for unit in measures().values()}
-    return {**made, "measures/index.md": index_page(), "commands.md": commands_page()}
+    return {
+        **made,
+        "measures/index.md": index_page(),
+        "scores.md": scores_page(),
+        "commands.md": commands_page(),
+    }
 
 
 def _measures() -> dict[str, list[Measure]]:
@@ -165,6 +171,41 @@ def _needs(unit: Measure) -> str:
     return table(("evidence", "what it is"), rows) + drawn
 
 
+# ----------------------------------------------------------------------------------- the scores
+
+
+def scores_page() -> str:
+    """Every score of the guard on one page."""
+    parts = [
+        "# Scores",
+        "A score says how strange an input looks to a network: larger is stranger. It learns from "
+        "training data alone; calibration data turn it into a p-value. `offmap guard choose` tries "
+        "all of them on your data. What they are worth on digits, MNIST and CIFAR-10 stands in "
+        "[a table](guard_scores.md).",
+    ]
+    for unit in scores().values():
+        parts += [f"## {unit.name}", f"*{unit.says}*", *_score(unit)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _score(unit: Score) -> list[str]:
+    body, sections = parted(inspect.getdoc(unit.function) or "")
+    said = {
+        name: text
+        for function in (unit.fit, unit.function)
+        for name, (text, *_) in entries(
+            parted(inspect.getdoc(function) or "")[1].get("Args", "")
+        ).items()
+    }
+    if "Returns" in sections:
+        body += "\n\n" + sections["Returns"]
+    rows = [(f"`{k}`", f"`{v!r}`", prose(said.get(k, ""))) for k, v in unit.settings.items()]
+    reads = ", ".join(f"`{word}`" for word in unit.seen)
+    facts = [("reads", reads), ("paper", f"[{unit.paper.citation}]({unit.paper.url})")]
+    made = [prose(body), unit.caution, table(("", ""), facts)]
+    return [*made, table(("setting", "default", "meaning"), rows)] if rows else made
+
+
 # ------------------------------------------------------------------------------ the command line
 
 
@@ -172,7 +213,7 @@ def commands_page() -> str:
     """Every command with its arguments and options."""
     group: Any = typer.main.get_command(app)
     parts = ["# Command line", group.help]
-    for name, command in group.commands.items():
+    for name, command in _flat(group):
         said = inspect.cleandoc((command.help or "").partition("\f")[0])
         context = typer.Context(command)
         records = [option.get_help_record(context) for option in command.get_params(context)]
@@ -182,6 +223,15 @@ def commands_page() -> str:
         ]
         parts += [f"## offmap {name}", said, table(("", ""), rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _flat(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its whole name, those of groups included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _flat(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 # ------------------------------------------------------------------------- docstrings as Markdown

@@ -5,11 +5,14 @@ import importlib.util
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import torch
@@ -36,6 +39,33 @@ def commands(page: Path) -> list[list[str]]:
     """Each `offmap` command in the shell blocks, as arguments."""
     lines = "\n".join(content for _, content in blocks(page, "bash")).splitlines()
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("offmap ")]
+
+
+def named(arguments: list[str]) -> tuple[Any, list[str]]:
+    """The command that arguments begin with, those of groups included, and the rest of them."""
+    found: Any = typer.main.get_command(app)
+    while hasattr(found, "commands"):
+        found, arguments = found.commands[arguments[0]], arguments[1:]
+    return found, arguments
+
+
+def served(arguments: list[str]) -> str:
+    """Run a command that serves until it is stopped; what it says of its health."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "offmap", *arguments, "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                with urlopen(f"{found[0]}/v2/health/ready") as answer:
+                    said.append(f"{answer.status}")
+                break
+        process.send_signal(signal.SIGTERM)
+        said.append(process.communicate(timeout=60)[0])
+    assert process.returncode == 0, said
+    return "".join(said)
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +151,11 @@ def test_links_lead_to_files(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_exist(page):
-    group = typer.main.get_command(app)
-    for name, *arguments in commands(page):
-        known = {flag for option in group.commands[name].params for flag in option.opts}
+    for written in commands(page):
+        command, arguments = named(written)
+        known = {flag for option in command.params for flag in option.opts}
         used = {argument for argument in arguments if re.match(r"--?[A-Za-z]", argument)}
-        assert used <= known, f"offmap {name}: {used - known}"
+        assert used <= known, f"offmap {' '.join(written)}: {used - known}"
 
 
 @pytest.fixture
@@ -148,6 +178,9 @@ def test_what_is_shown_works(page, folder, capsys):
     shown = [command for command in commands(ROOT / page) if "--demo" not in command]
     assert len(shown) >= 5
     for command in shown:
+        if command[:2] == ["guard", "serve"]:
+            assert "200" in served(command)
+            continue
         quick = QUICK if command[0] in ("audit", "plan") else []
         assert app([*command, *quick], standalone_mode=False) in (None, 0), command
     said = capsys.readouterr().out
@@ -178,7 +211,7 @@ def test_the_example_measure_works(tmp_path, monkeypatch, generator):
     module = loaded(name, file)
     monkeypatch.setitem(sys.modules, name, module)
     check_card(module.probability_margin)
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     exec(compile(tests, "test_probability_margin.py", "exec"), found)
     cases = [case for title, case in found.items() if title.startswith("test_")]
     assert len(cases) == 5

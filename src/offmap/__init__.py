@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from offmap.attempt import InputError as InputError
     from offmap.audit import audit as audit
     from offmap.audit import plan as plan
+    from offmap.guard.fit import fit_guard as fit_guard
+    from offmap.guard.guard import Guard as Guard
     from offmap.measure import Cost as Cost
     from offmap.measure import Paper as Paper
     from offmap.measure import measure as measure
@@ -42,6 +44,8 @@ _HOMES = {
     "Recipe": "offmap.run",
     "trainer": "offmap.train",
     "load_split": "offmap.sources",
+    "fit_guard": "offmap.guard.fit",
+    "Guard": "offmap.guard.guard",
     "measure": "offmap.measure",
     "Cost": "offmap.measure",
     "Paper": "offmap.measure",

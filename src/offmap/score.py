@@ -160,7 +160,7 @@ class FittedScore(nn.Module):
             self.register_buffer(name, _whole(state[name].detach()))
         self.score, self.settings = score, dict(settings)
         self._bound = {name: settings[name] for name in keyword_defaults(score.function)}
-        self._searched: Mapping[str, object] = {}
+        self._searched: dict[str, object] = {}
 
     def searching(self, bank: object) -> "FittedScore":
         """The same score, which looks neighbors up in another index of the same rows.

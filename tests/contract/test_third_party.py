@@ -29,12 +29,12 @@ def {name}(train: Split) -> Reading:
 """
 
 
-def install(folder: Path, package: str) -> None:
+def install(folder: Path, package: str, group: str = "offmap.measures") -> None:
     """What an installer leaves on disk of a distribution that registers a package."""
     info = folder / f"{package}-0.1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text(f"[offmap.measures]\nmine = {package}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\nmine = {package}\n")
 
 
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -151,3 +151,74 @@ def test_a_measure_that_cannot_be_is_named(registered):
     registered("registered_typo", "geometry", "a_measure", text)
     with pytest.raises(InputError, match=r"registered_typo cannot be read: .*asks for 'trane'"):
         found()
+
+
+# ------------------------------------------------------------------------------------- their scores
+
+
+def found_scores():
+    """As `found`, of scores."""
+    return catalog.scores.__wrapped__()
+
+
+@pytest.fixture
+def with_a_score(tmp_path, monkeypatch):
+    """Write a package of one score, and register it in this process."""
+
+    def write(package: str, name: str) -> None:
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+        text = (PACKAGE / "toy_offmap" / "toy_score.py").read_text(encoding="utf-8")
+        (folder / f"{name}.py").write_text(text.replace("toy_score", name))
+        install(tmp_path, package, "offmap.scores")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    yield write
+    for name in [n for n in sys.modules if n.split(".")[0].startswith("registered_")]:
+        del sys.modules[name]
+
+
+def test_a_score_comes_after_those_of_offmap(with_a_score):
+    before = list(catalog.scores())  # first, for it remembers what it finds
+    with_a_score("registered_score", "a_score")
+    assert list(found_scores()) == [*before, "a_score"]
+    assert "a_score" not in found()
+
+
+def test_a_score_with_a_name_of_offmap_is_refused(with_a_score):
+    with_a_score("registered_energy", "energy")
+    with pytest.raises(InputError, match=r"registered_energy offers a score energy, which exists"):
+        found_scores()
+
+
+def test_a_package_of_scores_that_is_not_there_is_named(tmp_path, monkeypatch):
+    install(tmp_path, "registered_lost_scores", "offmap.scores")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"the scores of package registered_lost_scores cannot be read"
+    ):
+        found_scores()
+
+
+FIT = """
+import torch
+from offmap import catalog
+from offmap.testing import tiny
+from offmap.testing.scores import try_score
+trial = try_score(catalog.scores()["toy_score"], tiny.regression())
+print(trial.fitted(trial.seen["test"]).sum().item())
+"""
+
+
+def test_a_score_is_found_and_fitted(tmp_path):
+    install(tmp_path, "toy_offmap", "offmap.scores")
+    done = python(tmp_path, "-c", FIT)
+    assert done.returncode == 0, done.stderr
+
+    from offmap.testing import tiny
+
+    run = tiny.regression()
+    middle = run.train.inputs.double().mean(dim=0)
+    truth = (run.test.inputs.double() - middle).norm(dim=1).sum().item()
+    assert float(done.stdout) == pytest.approx(truth, rel=1e-9)

@@ -137,13 +137,16 @@ def test_float_noise_moves_it_by_less_than_one_in_a_hundred_thousand(generator):
         _normal(generator, 2000).clamp(min=0.5),  # most are tied
         _normal(generator, 200).repeat(10) + 1e-9 * _normal(generator, 2000),  # nearly tied
     )
+    steps = []
     for calibration in laws:
         low, high = calibration.unique().quantile(torch.tensor([0.1, 0.9]).double())
         scores = calibration[torch.randint(2000, (5000,), generator=generator)]
-        noisy = scores + 1e-6 * (high - low) * (2 * torch.rand_like(scores) - 1)
+        noise = 1e-6 * (2 * torch.rand(5000, dtype=torch.double, generator=generator) - 1)
+        noisy = scores + (high - low) * noise
         moved = (_judged(scores, calibration) - _judged(noisy, calibration)).abs()
         assert moved.max() < 1e-5
-    assert (p_values(scores, calibration) - p_values(noisy, calibration)).abs().max() > 4e-3
+        steps.append((p_values(scores, calibration) - p_values(noisy, calibration)).abs().max())
+    assert min(steps) > 4e-4  # the step function jumps by a rank, or by as many as are tied
 
 
 def test_majorant_equals_the_exact_at_scores_and_loses_one_rank_in_between(generator):
@@ -336,7 +339,9 @@ def test_the_rate_is_kept_for_this_calibration_set_with_the_stated_confidence(si
 # ----------------------------------------------------------------- what a promise needs and costs
 
 
-@pytest.mark.parametrize("how", [{}, {"confidence": 0.9}, {"confidence": 0.9, "simultaneous": True}])
+@pytest.mark.parametrize(
+    "how", [{}, {"confidence": 0.9}, {"confidence": 0.9, "simultaneous": True}]
+)
 @pytest.mark.parametrize("alpha", [0.3, 0.05, 1 / 7])
 def test_needed_is_the_smallest_number_that_can_ever_refuse(how, alpha):
     n = needed(alpha, **how)
@@ -384,7 +389,7 @@ def test_realized_rates_lie_in_the_stated_bracket(n, alpha, how):
 
 def test_realized_refuses_what_could_never_refuse():
     assert realized(19, 0.05).low == 0
-    with pytest.raises(ValueError, match="at least 19 calibration scores at alpha=0.05, got 18"):
+    with pytest.raises(ValueError, match=r"at least 19 calibration scores at alpha=0\.05, got 18"):
         realized(18, 0.05)
 
 
@@ -466,6 +471,7 @@ def _cases() -> tuple[torch.Tensor, torch.Tensor]:
     return scores, torch.randint(3, (5000,), generator=generator)
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of torch, in its own exporter
 def test_exported_programs_give_the_same_p_values():
     """The program of `torch.export` with a dynamic batch, and ONNX under onnxruntime."""
     runtime = pytest.importorskip("onnxruntime")
@@ -487,7 +493,7 @@ def test_exported_programs_give_the_same_p_values():
 
 def test_compiles_in_one_graph():
     judge, cases = _Judge(), _cases()
-    compiled = torch.compile(judge, fullgraph=True)
+    compiled = torch.compile(judge, fullgraph=True, backend="aot_eager")
     assert (compiled(*cases) - judge(*cases)).abs().max() < 1e-12
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from offmap.attempt import InputError
 from offmap.estimate import Estimate, proportion
-from offmap.guard.descent import Ball, Norm
+from offmap.guard.descent import Ball
 from offmap.guard.guard import Guard
 from offmap.guard.pursuit import Pursuit
 from offmap.passes import device_of, evaluating
@@ -42,7 +42,7 @@ class AttackResult:
     """
 
     radius: float
-    norm: Norm
+    norm: str
     untouched: Estimate
     false_alarms: Estimate
     bare: Estimate
@@ -69,7 +69,7 @@ class Infiltration:
     """
 
     radius: float
-    norm: Norm
+    norm: str
     untouched: Estimate
     adaptive: Estimate
     inputs: Float[Tensor, "n ..."]
@@ -82,7 +82,7 @@ def attack(
     split: Split,
     *,
     radius: float,
-    norm: Norm = "linf",
+    norm: str = "linf",
     steps: int = 100,
     restarts: int = 5,
     examples: int = 200,
@@ -158,7 +158,7 @@ def infiltrate(
     strangers: Split,
     *,
     radius: float,
-    norm: Norm = "linf",
+    norm: str = "linf",
     steps: int = 100,
     restarts: int = 5,
     examples: int = 200,
@@ -235,7 +235,7 @@ def _in_parts(
     guard: Guard,
     split: Split,
     radius: float,
-    norm: Norm,
+    norm: str,
     steps: int,
     examples: int,
     generator: torch.Generator,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from offmap.codec import RECORDS, decode, encode
-from offmap.guard.strangers import Group, Near
+from offmap.guard.strangers import Distance, Group
 from offmap.guard.trial import Cell
 
 
@@ -20,7 +20,7 @@ class Tried:
         rows: How many strangers.
     """
 
-    distance: Near
+    distance: Distance
     group: Group
     weight: float
     rows: int

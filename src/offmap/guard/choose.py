@@ -13,7 +13,7 @@ from offmap.catalog import scores as all_scores
 from offmap.guard.choice import Candidate, Choice, Tried
 from offmap.guard.holdout import folds
 from offmap.guard.seeing import Sight
-from offmap.guard.strangers import Family, Group, Near
+from offmap.guard.strangers import Distance, Family, Group
 from offmap.guard.strangers import families as families_of
 from offmap.guard.trial import Panel, Values, cell, overheads, panel, state_bytes
 from offmap.inputs import head_name
@@ -27,7 +27,7 @@ LEAST = 50  # rows, below which a choice would be a guess
 CLOSE = 0.01  # AUROC: what is this near the best is as good
 ENSEMBLES = (
     ("input_neighbors", "feature_neighbors"),
-    ("input_neighbors", "feature_neighbors", "energy"),
+    ("input_neighbors", "feature_neighbors", "virtual_logit"),
     ("input_neighbors", "mahalanobis", "energy"),
     ("input_neighbors", "mahalanobis", "virtual_logit"),
 )
@@ -40,7 +40,7 @@ class Trial(NamedTuple):
     """
 
     name: str
-    distance: Near
+    distance: Distance
     group: Group
     counts: bool
     paired: bool
@@ -239,7 +239,7 @@ def _real(
     """The candidates on the user's own strangers."""
     for name, split in outliers.items():
         few = split.take(sample(0, name, len(split), rows))
-        yield Trial(name, "near", "outliers", counts, False, familiar, made.values(few))
+        yield Trial(name, "unknown", "outliers", counts, False, familiar, made.values(few))
 
 
 def _choice(

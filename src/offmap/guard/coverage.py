@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 
 from offmap.estimate import Estimate, proportion
-from offmap.guard.strangers import Near, families
+from offmap.guard.strangers import Distance, families
 from offmap.guard.verdict import Verdict
 from offmap.passes import BATCH, device_of, evaluating
 from offmap.run import Domain, Split
@@ -24,7 +25,7 @@ class Covered:
     """
 
     refused: Estimate
-    distance: Near
+    distance: Distance
     strange: bool
 
 
@@ -47,7 +48,7 @@ def coverage_matrix(
         split: Fresh examples, on which nothing was fitted: the strangers are made of them.
         domain: The contract of an input.
         generator: Of all that is drawn.
-        others: The user's own strangers by name; reported as near.
+        others: The user's own strangers by name; how near they are nobody knows.
 
     Raises:
         InputError: If no strangers can be made of such inputs.
@@ -57,9 +58,26 @@ def coverage_matrix(
         for name, family in families(domain).items()
     }
     given = {
-        name: Covered(refused(guard, own), "near", True) for name, own in (others or {}).items()
+        name: Covered(refused(guard, own), "unknown", True) for name, own in (others or {}).items()
     }
     return made | given
+
+
+def judged(guard: nn.Module, split: Split) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
+    """Whether each example of a split is accepted, and whether its answer is wrong.
+
+    Args:
+        guard: A guarded classifier, (inputs) -> Verdict.
+        split: Examples with their classes.
+    """
+    accepted, error = [], []
+    device = device_of(guard)
+    with evaluating(guard), torch.no_grad():
+        for batch in split.batches(BATCH):
+            verdict: Verdict = guard(batch.inputs.to(device))
+            accepted.append(verdict.accepted.cpu())
+            error.append(verdict.prediction.cpu() != batch.targets)
+    return torch.cat(accepted), torch.cat(error)
 
 
 def refused(guard: nn.Module, split: Split) -> Estimate:

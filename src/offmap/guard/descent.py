@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Norm = Literal["linf", "l2"]
 Objective = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 MOMENTUM = 0.75  # part of a step that is new; the rest repeats the last one
@@ -24,14 +22,14 @@ class Ball:
     Args:
         center: [n ...].
         radius: Largest distance from it.
-        norm: What distance is: of the number that changes most, or Euclidean.
+        norm: What distance is: `linf`, of the number that changes most, or `l2`, Euclidean.
         low: Least that a number may be; None: anything.
         high: Most that it may be.
     """
 
     center: Float[Tensor, "n ..."]
     radius: float
-    norm: Norm
+    norm: str
     low: float | None
     high: float | None
 
@@ -89,7 +87,7 @@ class Ball:
         return self.project(like + self.radius * moved.to(like))
 
 
-def _rows(values: Float[Tensor, " n"], like: Tensor) -> Float[Tensor, "n ..."]:
+def _rows(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.dtype).view(-1, *[1] * (like.ndim - 1))
 
 

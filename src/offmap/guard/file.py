@@ -82,6 +82,15 @@ def parts(path: str | Path, model: nn.Module) -> dict[str, Any]:
     return made
 
 
+def header(path: str | Path) -> dict[str, Any]:
+    """What a file says of itself, as plain JSON values; the network is not needed.
+
+    Raises:
+        InputError: If the file is missing, damaged, none of a guard, or newer than this offmap.
+    """
+    return _read(Path(path))[0]
+
+
 def checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     """Of the header's text and of all tensors, in the order of their names."""
     digest = blake2b(text.encode(), digest_size=16)

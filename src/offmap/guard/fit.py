@@ -1,39 +1,33 @@
 """Fit a guard: learn the score from training data, and its thresholds from calibration data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from itertools import pairwise
-from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from offmap.attempt import InputError
 from offmap.catalog import named
 from offmap.catalog import scores as all_scores
-from offmap.estimate import Estimate, proportion
 from offmap.guard.atlas import atlas as make_atlas
+from offmap.guard.calibrate import calibrated, check_counts, predicted, promise, selective
 from offmap.guard.choice import Choice
 from offmap.guard.choose import SHARE
 from offmap.guard.ensemble import ensemble
 from offmap.guard.facts import Facts
 from offmap.guard.guard import Guard
-from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight, known, scores_of
-from offmap.inputs import ClassPredictions, head_name
-from offmap.numerics.conformal import grouped_knots, knots, needed, realized
+from offmap.inputs import head_name
 from offmap.numerics.duplicates import row_digests
-from offmap.numerics.selective import risk_threshold
-from offmap.passes import BATCH, device_of, evaluating, outputs
+from offmap.passes import device_of
 from offmap.run import DEFAULT_MEMORY, Domain, Split, Task, TrainingRun
 from offmap.score import FittedScore, Known
 from offmap.seeds import derive
 from offmap.survey import Survey, examine, fingerprint_weights
 
-CERTAINTY = 0.95  # of the bound on the error of accepted answers
+RIVAL = "neighbor_disagreement"  # the score of the reason `disputed`
 REFERENCE = 0.2  # of the calibration data, which make the scores of an ensemble comparable
 SELECTION = 0.5  # of the calibration data, which bound the error of accepted answers
 
@@ -117,17 +111,24 @@ def fit_guard(
     uses = _uses(run.shifts["calibration"], score, risk is not None, seed)
 
     sight = Sight(model, head_name(run), classifies=classifies)
+    rates = [rate for rate in (alpha, disputed) if rate is not None]
+    check_counts(len(uses.calibration), min(rates), confidence=confidence)
+    classes = None
+    if per_class:
+        classes, class_count = predicted(sight, uses.calibration)
+        check_counts(
+            len(classes), alpha, confidence=confidence, classes=classes, class_count=class_count
+        )
     facts_known = known(sight, run.train, memory)
     members = _members(names, facts_known, settings or {}, seed)
-    judge = _joined(members, sight, uses.reference)
-    classes = _predicted(sight, uses.calibration) if per_class else None
-    ruler = _ruler(judge, sight, uses.calibration, alpha, confidence, classes)
+    ruler = calibrated(
+        _joined(members, sight, uses.reference), sight, uses.calibration, alpha,
+        confidence=confidence, classes=classes,
+    )  # fmt: skip
     dispute = None
     if disputed is not None:
-        rival = _members(["neighbor_disagreement"], facts_known, settings or {}, seed)
-        dispute = _ruler(
-            rival["neighbor_disagreement"], sight, uses.calibration, disputed, confidence, None
-        )
+        (rival,) = _members([RIVAL], facts_known, settings or {}, seed).values()
+        dispute = calibrated(rival, sight, uses.calibration, disputed, confidence=confidence)
     chart = make_atlas(facts_known, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
     facts = Facts(
         name=name, task=run.task, domain=run.domain,
@@ -135,13 +136,13 @@ def fit_guard(
         feature_layer=sight.layer,
         scores={one: dict(member.settings) for one, member in members.items()},
         alpha=alpha, per_class=per_class, confidence=confidence, risk=risk, disputed=disputed,
-        promise=_promise(classes, len(uses.calibration), alpha, confidence),
+        promise=promise(len(uses.calibration), alpha, confidence, classes),
         accepted_risk=None, accepted_share=None, neighbors=neighbors,
         counts=_counts(run.train, uses, len(chart)),
         fingerprints=_fingerprints(model, seen), seed=seed, version=version("offmap"),
     )  # fmt: skip
     guard = Guard(sight, ruler, facts, chart, dispute=dispute).to(device_of(model))
-    return guard if uses.selection is None else _selective(guard, uses.selection)
+    return guard if uses.selection is None else selective(guard, uses.selection)
 
 
 def _check_rates(rates: Mapping[str, float | None]) -> None:
@@ -249,78 +250,6 @@ def _joined(members: Mapping[str, FittedScore], sight: Sight, reference: Split |
     )
 
 
-def _ruler(
-    score: nn.Module,
-    sight: Sight,
-    calibration: Split,
-    rate: float,
-    confidence: float | None,
-    classes: Int[Tensor, " n"] | None,
-) -> Ruler:
-    """The score with thresholds from calibration data, by predicted class if `classes` are given.
-
-    Raises:
-        InputError: If there is too little of it, or it tells nothing apart.
-    """
-    values = scores_of(score, sight, calibration)
-    if not bool(values.isfinite().all()):
-        row = int((~values.isfinite()).nonzero()[0])
-        raise InputError(
-            f"calibration: expected finite scores, got {values[row].item()} at example {row} of "
-            "those it is calibrated on: are the network's outputs finite?"
-        )
-    if bool((values == values[0]).all()):
-        raise InputError(
-            f"calibration: expected scores that differ, got {values[0].item():g} for each of "
-            f"{len(values):,} examples: choose another score"
-        )
-    if classes is None:
-        _check_count(len(values), rate, confidence, "examples")
-        one = knots(values, confidence=confidence)
-        return Ruler(score, one.position[None], one.level[None], rate)
-    counts = torch.bincount(classes, minlength=_class_count(sight, calibration))
-    for label, count in enumerate(counts.tolist()):
-        _check_count(count, rate, confidence, f"examples that the network calls class {label}")
-    many = grouped_knots(values, classes, len(counts), confidence=confidence)
-    return Ruler(score, many.position, many.level, rate)
-
-
-def _check_count(count: int, rate: float, confidence: float | None, what: str) -> None:
-    """Refuse too little calibration data.
-
-    Raises:
-        InputError: If no input could ever be refused.
-    """
-    least = needed(rate, confidence=confidence)
-    if count < least:
-        sure = "" if confidence is None else f" with confidence {confidence:g}"
-        raise InputError(
-            f"calibration: expected at least {least:,} {what} for a false-alarm rate of "
-            f"{rate:g}{sure}, got {count:,}: give more, or ask for a higher rate"
-        )
-
-
-def _predicted(sight: Sight, split: Split) -> Int[Tensor, " n"]:
-    with evaluating(sight):
-        return torch.cat([out.argmax(dim=-1).cpu() for _, out in outputs(sight.model, split)])
-
-
-def _class_count(sight: Sight, split: Split) -> int:
-    with evaluating(sight):
-        return next(outputs(sight.model, split.part(0, 2)))[1].shape[-1]
-
-
-def _promise(
-    classes: Int[Tensor, " n"] | None, count: int, alpha: float, confidence: float | None
-) -> Estimate:
-    """The realized rate of false alarms; with classes, from the least to the greatest of any."""
-    counts = [count] if classes is None else classes.bincount().tolist()
-    laws = [realized(n, alpha, confidence=confidence) for n in counts if n]
-    mean = sum(law.mean * n for law, n in zip(laws, [n for n in counts if n], strict=True))
-    low, high = min(law.low for law in laws), max(law.high for law in laws)
-    return Estimate(mean / sum(counts), low, high, "bound", count)
-
-
 def _counts(train: Split, uses: Uses, atlas: int) -> dict[str, int]:
     parts = {"calibration": uses.calibration, "reference": uses.reference,
              "selection": uses.selection}  # fmt: skip
@@ -336,39 +265,3 @@ def _fingerprints(model: nn.Module, seen: Mapping[str, Survey]) -> dict[str, str
         "weights": fingerprint_weights(model.state_dict()),
         **{name: found.fingerprint for name, found in seen.items()},
     }
-
-
-def _selective(guard: Guard, selection: Split) -> Guard:
-    """The guard with the threshold that bounds the error of what it accepts.
-
-    Raises:
-        InputError: If no threshold does.
-    """
-    device = device_of(guard.sight)
-    rows = []
-    with evaluating(guard):
-        for batch in selection.batches(BATCH):
-            inputs = batch.inputs.to(device)
-            verdict = guard(inputs)
-            said = ClassPredictions(guard.sight.model(inputs).cpu(), batch.targets)
-            kept = verdict.accepted.cpu()
-            rows.append(torch.stack([said.log_probs.amax(dim=-1)[kept], said.error[kept]]))
-    sure, error = torch.cat(rows, dim=1)
-    risk = guard.facts.risk
-    assert risk is not None
-    found = risk_threshold(sure, error, risk, certainty=CERTAINTY)
-    if found is None:
-        raise InputError(
-            f"calibration: expected answers that err in at most {100 * risk:g} % of cases where "
-            f"the network is surest, got no such share with {len(sure):,} accepted examples to "
-            "show it: allow more risk, or give more calibration data"
-        )
-    kept = sure > found
-    wrong = int(error[kept].sum())
-    guard.sure = found if isfinite(found) else None
-    guard.facts = replace(
-        guard.facts,
-        accepted_risk=proportion(wrong, int(kept.sum())),
-        accepted_share=proportion(int(kept.sum()), len(selection)),
-    )
-    return guard

@@ -16,7 +16,8 @@ from offmap.guard.file import parts, write
 from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight
 from offmap.guard.verdict import Verdict, sound
-from offmap.passes import device_of
+from offmap.numerics.conformal import benjamini_hochberg
+from offmap.passes import BATCH, device_of, evaluating
 from offmap.score import Seen
 
 CONTRACT, OFF_MAP, UNCERTAIN, DISPUTED, DRIFT = (
@@ -140,6 +141,29 @@ class Guard(nn.Module):
         # what the file holds is now tried on what the network gives
         readable(lambda: guard.answer(blank), f"{path}: an answer of its guard", "given")
         return guard
+
+    def strangers(self, inputs: Shaped[Tensor, "n ..."], rate: float) -> Bool[Tensor, " n"]:
+        """Which inputs of a batch to call strangers, with few false discoveries among them.
+
+        Of those called so, at most a share `rate` is familiar on average (Benjamini and Hochberg
+        1995; for conformal p-values Bates et al. 2023). Whoever breaks the contract is called a
+        stranger without a test.
+
+        Args:
+            inputs: [n, *shape].
+            rate: Of false discoveries, between 0 and 1.
+
+        Raises:
+            InputError: If the batch has another shape or type than the domain.
+            ValueError: If the rate is not between 0 and 1.
+        """
+        with evaluating(self):
+            found = [self(batch.to(device_of(self))) for batch in inputs.split(BATCH)]
+        p = torch.cat([verdict.p_value.cpu() for verdict in found])
+        tested = ~p.isnan()
+        strange = ~tested
+        strange[tested] = benjamini_hochberg(p[tested], rate)
+        return strange
 
     def _check(self, inputs: Tensor) -> None:
         """Refuse a batch that cannot even be looked at row by row.

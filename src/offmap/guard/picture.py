@@ -107,7 +107,8 @@ def _words(draw: ImageDraw.ImageDraw, neighbor: Neighbor, left: int, top: int) -
 def _drawn(given: Tensor, guard: "Guard") -> Image.Image:
     """The input as it is; what breaks the contract is marked."""
     sound = within(given[None], guard.facts)[0].cpu()
-    pixels = _colored(eight_bit(torch.where(sound, given.cpu(), 0), guard.facts.domain))
+    shown = torch.where(sound, given.cpu(), 0)[None]
+    pixels = _colored(eight_bit(shown, guard.facts.domain)[0])
     broken = ~(sound if sound.ndim == 2 else sound.all(dim=0))
     pixels[broken] = torch.tensor(MARK, dtype=torch.uint8)
     return Image.fromarray(pixels.numpy())
@@ -131,14 +132,12 @@ def _colored(image: UInt8[Tensor, "..."]) -> UInt8[Tensor, "h w 3"]:
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:
-    """In a square of that side: pixels stay pixels where there are few, and are averaged where
-    there are many.
-    """
+    """In a square of that side: few pixels stay as they are, many are averaged."""
     scale = side / max(image.size)
-    size = tuple(max(1, round(scale * length)) for length in image.size)
+    width, height = (max(1, round(scale * length)) for length in image.size)
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     field = Image.new("RGB", (side, side), PALE)
-    field.paste(image.resize(size, how), ((side - size[0]) // 2, (side - size[1]) // 2))
+    field.paste(image.resize((width, height), how), ((side - width) // 2, (side - height) // 2))
     return field
 
 

@@ -6,12 +6,13 @@ from functools import cached_property
 from itertools import islice
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from offmap.attempt import InputError
 from offmap.guard.descent import Ball, descend
-from offmap.guard.guard import Guard, Ruler
+from offmap.guard.guard import Guard
+from offmap.guard.ruler import Ruler
 from offmap.guard.verdict import Verdict
 from offmap.numerics.conformal import threshold
 from offmap.score import Seen
@@ -128,15 +129,13 @@ class Pursuit:
             return ()
         return ("The score passes no gradient: a stronger attack may exist.",)
 
-    def _gap_alone(self, points: Tensor, rows: Int[Tensor, " m"]) -> tuple[Tensor, Tensor]:
+    def _gap_alone(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Lead of the right class in the logits of the bare network, and its gradient."""
         points = points.detach().requires_grad_()
         gap = self._gap(self.guard.sight.model(points), rows)
         return gap.detach(), _slope(gap, points)
 
-    def _objective(
-        self, points: Tensor, rows: Int[Tensor, " m"], weight: Float64[Tensor, " m"]
-    ) -> tuple[Tensor, Tensor]:
+    def _objective(self, points: Tensor, rows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """What is left to achieve, and its gradient; -inf where all is achieved."""
         points = points.detach().requires_grad_()
         verdict, seen = self.guard.judge(points)
@@ -148,7 +147,7 @@ class Pursuit:
             won = won & (gap < 0)
         return torch.where(won, -torch.inf, cost.detach()), _slope(cost, points)
 
-    def _gap(self, logits: Float[Tensor, "m c"], rows: Int[Tensor, " m"]) -> Float64[Tensor, " m"]:
+    def _gap(self, logits: Tensor, rows: Tensor) -> Tensor:
         assert self.true is not None
         logits, true = logits.double(), self.true[rows, None]
         others = logits.scatter(1, true, -torch.inf)
@@ -162,7 +161,7 @@ class Pursuit:
         gap = self._gap(logits, torch.arange(len(logits), device=logits.device))
         return gap.abs().median().clamp_min(1e-12).item()
 
-    def _excess(self, verdict: Verdict, seen: Seen) -> Float64[Tensor, " m"]:
+    def _excess(self, verdict: Verdict, seen: Seen) -> Tensor:
         """How far beyond what the guard accepts, over all its reasons."""
         classes = verdict.prediction if self.guard.sight.classifies else None
         excess = self._off_map.beyond(verdict.score, classes)
@@ -188,16 +187,14 @@ class Pursuit:
 class _Line:
     """The score from which on a ruler refuses, and the spread of usual scores, by group."""
 
-    threshold: Float64[Tensor, " g"]
-    unit: Float64[Tensor, " g"]
+    threshold: Tensor
+    unit: Tensor
 
-    def beyond(
-        self, score: Float64[Tensor, " m"], classes: Int[Tensor, " m"] | None
-    ) -> Float64[Tensor, " m"]:
+    def beyond(self, score: Tensor, classes: Tensor | None) -> Tensor:
         """Excess over the threshold, in units."""
         group = torch.zeros_like(score, dtype=torch.long)
         if len(self.threshold) > 1 and classes is not None:
-            group = classes.clamp_min(0)
+            group = 0 * classes
         return ((score - self.threshold[group]) / self.unit[group] + MARGIN).relu()
 
 
@@ -208,7 +205,7 @@ def _line(ruler: Ruler) -> _Line:
     return _Line(found, torch.where(high > low, high - low, 1.0))
 
 
-def _slope(cost: Float64[Tensor, " m"], points: Float[Tensor, "m ..."]) -> Float[Tensor, "m ..."]:
+def _slope(cost: Tensor, points: Tensor) -> Tensor:
     """The gradient of each row's cost; zero where there is none."""
     if not cost.requires_grad:
         return torch.zeros_like(points)

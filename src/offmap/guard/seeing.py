@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from threading import get_ident
 
 import torch
 from jaxtyping import Float
@@ -19,10 +20,19 @@ class _Catch:
     """A hook that keeps what its layer was given. An object, so that copies keep it apart."""
 
     def __init__(self) -> None:
-        self.seen: Tensor | None = None
+        self.seen: dict[int, Tensor] = {}  # by thread: a server may ask from several
 
     def __call__(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
-        self.seen = given[0]
+        self.seen[_thread()] = given[0].clone()  # the layer may work in place
+
+    def take(self) -> Tensor | None:
+        """What was kept in this thread; it is gone afterwards."""
+        return self.seen.pop(_thread(), None)
+
+
+def _thread() -> int:
+    # the compiler cannot follow the question, and what it makes has no state to keep apart
+    return 0 if torch.compiler.is_compiling() else get_ident()
 
 
 class Sight(nn.Module):
@@ -57,10 +67,10 @@ class Sight(nn.Module):
 
     def look(self, inputs: Tensor) -> tuple[Tensor, Seen]:
         """The network's outputs [n, ...] for inputs [n, ...], and what a score may see."""
+        self._catch.take()  # what a pass that failed may have left
         out = self.model(inputs)
-        features = None
-        if self._catch.seen is not None:
-            features, self._catch.seen = flat(self._catch.seen), None
+        caught = self._catch.take()
+        features = None if caught is None else flat(caught)
         return out, Seen(inputs, out if self.classifies else None, features)
 
     def forward(self, inputs: Tensor) -> Seen:

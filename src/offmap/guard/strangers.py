@@ -22,7 +22,7 @@ from offmap.run import Domain, Split
 from offmap.seeds import derive
 from offmap.table import Table
 
-Near = Literal["near", "far"]
+Distance = Literal["near", "far", "unknown"]
 Group = Literal["noise", "arrangement", "corruption", "composition", "class", "outliers"]
 MOMENT_ROWS = 2000  # rows of the data from which range and moments are read
 SIDE = 4  # cells along a side: of blocks and of patches
@@ -76,7 +76,7 @@ class Family:
 
     name: str
     says: str
-    kind: Near
+    kind: Distance
     group: Group
     make: Make
     images: bool = False

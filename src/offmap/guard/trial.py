@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +21,7 @@ from offmap.seeds import derive
 
 KEPT = 0.95  # share of familiar inputs that pass, where misses are counted
 DRAWS = 200  # of the bootstrap
-REPEATS = 3  # of a timing
+REPEATS = 5  # of a timing
 
 Values = Mapping[str, Float[Tensor, " n"]]  # what each candidate says of the rows of a split
 
@@ -222,16 +221,16 @@ def overheads(made: Panel, split: Split) -> dict[str, float]:
 
 
 def _timed(calls: Mapping[str, Callable[[], object]]) -> Iterator[tuple[str, float]]:
-    """Median seconds of each call, after one that does not count."""
-    for name, call in calls.items():
-        taken = []
-        for _ in range(REPEATS + 1):
+    """Seconds of each call at its best: others at work on the machine only ever add to them."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(REPEATS):
+        for name, call in calls.items():  # in turn, so that a busy moment hurts all alike
             begin = perf_counter()
             call()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            taken.append(perf_counter() - begin)
-        yield name, median(taken[1:])
+            taken[name].append(perf_counter() - begin)
+    yield from ((name, min(seconds)) for name, seconds in taken.items())
 
 
 def state_bytes(made: Panel) -> dict[str, int]:

@@ -132,39 +132,53 @@ class Thinned(NamedTuple):
     radius: float  # the farthest that a point is from the one that stands for it
 
 
-def thinned(points: Float[Tensor, "n d"] | Blocks, most: int) -> Thinned:
-    """At most so many points, near which all others lie: the greedy k-centers of Gonzalez (1985).
+def thinned(
+    points: Float[Tensor, "n d"] | Blocks, most: int, *, generator: torch.Generator
+) -> Thinned:
+    """At most so many points that stand for all: one half covers them, the other is a sample.
 
-    Each center is the point farthest from those before it. Wherever a query lies, its distance to
-    the nearest center exceeds that to the nearest point by no more than the radius, and never falls
-    short of it; to the k-th nearest, where a center counts for all that it stands for, it differs
-    by no more than the radius. Where there are at most `POOL_BYTES` of points, no choice of as many
-    centers has less than half the radius; more are thinned block after block, and the radius is
-    still what it says.
+    Wherever a query lies, its distance to the nearest of them exceeds that to the nearest point by
+    no more than the radius; and to the k-th nearest, where each counts for all that it stands for,
+    it differs by no more than the radius.
+
+    The one half are the greedy k-centers of Gonzalez (1985, doi.org/10.1016/0304-3975(85)90224-5),
+    each the point farthest from those before it: with no choice of so many would the radius be less
+    than half as large. Outliers all become centers, so that centers alone tell little of where the
+    points are dense: hence the sample. Of points above `POOL_BYTES`, centers are chosen block after
+    block; the radius is measured in any case.
 
     Args:
         points: A tensor, or `Blocks` that may exceed memory; read twice.
-        most: Centers.
+        most: How many to keep.
+        generator: Source of the sample.
 
     Raises:
-        ValueError: If there are no points, or most < 1.
+        ValueError: If most < 2, or there are no points.
     """
     count = len(points)
-    if most < 1 or not count:
-        raise ValueError(f"expected most >= 1 and at least one point, got {most} and {count}")
+    if most < 2 or not count:
+        raise ValueError(f"expected most >= 2 and at least one point, got {most} and {count}")
     if most >= count:
         return Thinned(torch.arange(count), torch.ones(count, dtype=torch.long), 0.0)
-    fit = max(2 * most, POOL_BYTES // (4 * _read(points, 0, 1).shape[1]))
-    step = count if count <= fit else fit - most  # the centers so far lie beside each block
+    half = most - most // 2
+    drawn = torch.zeros(count, dtype=torch.bool)
+    drawn[torch.randperm(count, generator=generator)[: most // 2]] = True
+    fit = max(2 * half, POOL_BYTES // (4 * _read(points, 0, 1).shape[1]))
+    step = count if count <= fit else fit - half  # the centers so far lie beside each block
     center = _read(points, 0, min(step, count)).double().mean(dim=0)
     rows, pool = torch.arange(0), torch.empty(0, len(center), device=center.device)
+    kept, sample = drawn.nonzero().flatten(), []
     for start in range(0, count, step):
         stop = min(start + step, count)
-        rows = torch.cat((rows, torch.arange(start, stop)))
-        pool = torch.cat((pool, _centered(points, start, stop, center)))
-        if len(pool) > most:
-            chosen = _centers(pool, most).cpu().sort().values
+        block = _centered(points, start, stop, center)
+        sample.append(block[drawn[start:stop].to(block.device)])
+        rows, pool = torch.cat((rows, torch.arange(start, stop))), torch.cat((pool, block))
+        if len(pool) > half:
+            chosen = _centers(pool, half).cpu()
             rows, pool = rows[chosen], pool[chosen.to(pool.device)]
+    more = ~drawn[rows]
+    rows, order = torch.cat((kept, rows[more])).sort()
+    pool = torch.cat((*sample, pool[more.to(pool.device)]))[order.to(pool.device)]
     counts, radius = _covered(points, pool, center)
     return Thinned(rows[counts > 0], counts[counts > 0], radius)  # one of equal rows is enough
 

@@ -15,7 +15,7 @@ then by the least majorant of its knots that falls nowhere faster than L = `STEE
 - Where L does not bind it equals p at every calibration score and loses at most 1/(n+1) in
   between (t/(n+1) behind t tied scores).
 - Its Lipschitz constant is L: knots are raised to max_{j <= k} (p_j + L x_j) - L x_k, and the line
-  between two raised knots is no steeper than L. Scores that differ by float noise of 1e-6 of
+  between two raised knots is no steeper than L. Scores that differ by float noise of 3e-6 of
   their spread differ by less than 1e-5 in p.
 - After the last calibration score it falls to 1/(n+1), at slope L, and stays there.
 
@@ -46,7 +46,7 @@ __all__ = [
     "threshold",
 ]
 
-STEEPEST = 8.0  # the majorant falls by at most this much over the spread of the scores
+STEEPEST = 3.0  # the majorant falls by at most this much over the spread of the scores
 SPREAD = (0.1, 0.9)  # quantiles of the distinct scores between which the spread is taken
 TAIL = 0.025  # on either side of a 95 % interval
 

@@ -27,7 +27,7 @@ STARTS = (0.25, 0.5)  # share of rows answered at the first test of each sequenc
 
 def risk_threshold(
     confidence: Float[Tensor, " n"],
-    error: Bool[Tensor, " n"],
+    error: Bool[Tensor, " n"] | Float[Tensor, " n"],
     target: float,
     *,
     certainty: float = 0.95,
@@ -40,7 +40,7 @@ def risk_threshold(
 
     Args:
         confidence: Of each row, larger = surer.
-        error: Whether the answer to it is wrong.
+        error: Whether the answer to it is wrong: 0 or 1.
         target: Largest share of errors among answered rows.
         certainty: With which the target is to hold.
 
@@ -105,13 +105,16 @@ class GroupCounts(NamedTuple):
 def coverage_by_group(
     accepted: Bool[Tensor, " n"], error: Bool[Tensor, " n"], groups: Int[Tensor, " n"]
 ) -> GroupCounts:
-    """Rows, mistakes, rows accepted and mistakes among these, in each group, groups in order."""
+    """What a rule of acceptance does to each group, in the order of their numbers.
+
+    Args:
+        accepted: Whether each row is answered.
+        error: Whether the answer to it is (or would be) wrong.
+        groups: The group of each row.
+    """
     names, group = torch.unique(groups, return_inverse=True)
-
-    def count(which: Tensor) -> Tensor:
-        return torch.bincount(group[which], minlength=len(names))
-
-    return GroupCounts(
-        names, count(torch.ones_like(accepted)), count(error), count(accepted),
-        count(accepted & error),
-    )  # fmt: skip
+    every = torch.ones_like(accepted)
+    return GroupCounts(names, *(
+        torch.bincount(group[rows], minlength=len(names))
+        for rows in (every, error, accepted, accepted & error)
+    ))  # fmt: skip

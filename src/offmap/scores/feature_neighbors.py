@@ -12,7 +12,12 @@ from offmap.scores.rows import Mapped, bank_of
 
 
 def _fit(
-    known: Known, *, k: int = 10, normalize: bool = True, bank: int | None = None
+    known: Known,
+    *,
+    k: int = 5,
+    normalize: bool = True,
+    bank: int | None = None,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """The training features, or some that stand for all, about their mean.
 
@@ -21,12 +26,13 @@ def _fit(
         k: Which neighbor.
         normalize: Whether each vector is brought to length 1 first.
         bank: Most rows to keep; None: all of them.
+        generator: Source of those kept.
     """
     assert known.features is not None
     table = known.features.table
     center = Mapped(table, lambda rows: _lengths(rows, normalize)).mean()
     rows = Mapped(table, lambda rows: _lengths(rows, normalize) - center)
-    kept = bank_of(rows, bank, k, known.memory)
+    kept = bank_of(rows, bank, k, known.memory, generator=generator)
     radius = torch.tensor(kept.radius, dtype=torch.double)
     return {"center": center, "bank": kept.points, "counts": kept.counts, "radius": radius}
 
@@ -56,12 +62,12 @@ def feature_neighbors(
     counts: Int64[Tensor, " m"],
     radius: Float[Tensor, ""],
     *,
-    k: int = 10,
+    k: int = 5,
     normalize: bool = True,
 ) -> Float[Tensor, " n"]:
     """Euclidean distance to the k-th nearest training features, each of length 1 if normalized.
 
-    A row of a thinned bank counts for all `counts` examples that it stands for, so that the distance
+    A row of a thinned bank counts for all the examples that it stands for, so that the distance
     errs by at most `radius`, which is 0 where all are kept.
     """
     queries = _lengths(features, normalize) - center

@@ -21,7 +21,7 @@ FLOOR = 1e-3  # of the median local scale: duplicates have none
 def _fit(
     known: Known,
     *,
-    k: int = 5,
+    k: int = 10,
     components: int = 64,
     variance: float = 0.99,
     bank: int | None = None,
@@ -35,7 +35,7 @@ def _fit(
         components: Most directions to keep.
         variance: Share of the variance with which fewer are enough.
         bank: Most rows to keep; None: all of them.
-        generator: Source of the sample from which the directions are taken.
+        generator: Source of the sample from which the directions are taken, and of rows kept.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -47,7 +47,11 @@ def _fit(
         )
     mean, axes = _directions(known, components, variance, generator)
     kept = bank_of(
-        Mapped(known.inputs, lambda rows: _place(rows, mean, axes)), bank, k, known.memory
+        Mapped(known.inputs, lambda rows: _place(rows, mean, axes)),
+        bank,
+        k,
+        known.memory,
+        generator=generator,
     )
     own = torch.arange(len(kept.points))
     found = search(kept.points, kept.points, k=k, exclude=own, memory=known.memory // 4)
@@ -74,7 +78,7 @@ def _directions(
 
 
 def _place(
-    inputs: Float[Tensor, "n ..."], mean: Float[Tensor, " d"], axes: Float[Tensor, "d c"]
+    inputs: Shaped[Tensor, "n ..."], mean: Float[Tensor, " d"], axes: Float[Tensor, "d c"]
 ) -> Float[Tensor, "n e"]:
     """Coordinates along the directions, and as the last one the distance from their span."""
     apart = inputs.flatten(1).float() - mean
@@ -103,14 +107,14 @@ def input_neighbors(
     bank: Float[Tensor, "m e"] | Index,
     scale: Float[Tensor, " m"],
     *,
-    k: int = 5,
+    k: int = 10,
 ) -> Float[Tensor, " n"]:
-    r"""Distance to the k nearest training inputs, each over its own distance to its k-th.
+    r"""Mean distance to the k nearest training inputs, over the mean of theirs to their k-th.
 
-    .. math:: \frac1k \sum_{j \le k} \frac{\lVert x - x_j \rVert}{r_k(x_j)}
+    .. math:: \sum_{j \le k} \lVert x - x_j \rVert \;/\; \sum_{j \le k} r_k(x_j)
 
     Distances are taken between projections onto the main directions of training data, together
     with how far each input lies off their span.
     """
     distance, index = nearest(_place(inputs, mean, axes), bank, k=k)
-    return (distance / scale[index]).mean(dim=1)
+    return distance.mean(dim=1) / scale[index].double().mean(dim=1)

@@ -14,13 +14,16 @@ from offmap.scores.rows import Mapped, bank_of
 SAMPLE = 2000  # rows of the bank whose distances set the width
 
 
-def _fit(known: Known, *, k: int = 20, bank: int | None = None) -> dict[str, Tensor]:
+def _fit(
+    known: Known, *, k: int = 20, bank: int | None = None, generator: torch.Generator
+) -> dict[str, Tensor]:
     """The training features with their classes, and the usual distance to the k-th neighbor.
 
     Args:
         known: Where features and classes come from.
         k: Neighbors that are asked.
         bank: Most rows to keep; None: all of them.
+        generator: Source of those kept.
 
     Raises:
         InputError: If nobody knows the classes, or all features are the same.
@@ -29,7 +32,13 @@ def _fit(known: Known, *, k: int = 20, bank: int | None = None) -> dict[str, Ten
         raise InputError("expected training examples with classes, got none")
     table = known.features.table
     center = Mapped(table, Tensor.float).mean()
-    kept = bank_of(Mapped(table, lambda rows: rows.float() - center), bank, k, known.memory)
+    kept = bank_of(
+        Mapped(table, lambda rows: rows.float() - center),
+        bank,
+        k,
+        known.memory,
+        generator=generator,
+    )
     some = torch.linspace(0, len(kept.points) - 1, min(SAMPLE, len(kept.points))).long()
     found = search(kept.points[some], kept.points, k=k, exclude=some, memory=known.memory // 4)
     width = found.distance[:, -1].median()

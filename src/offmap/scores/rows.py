@@ -9,7 +9,7 @@ from torch import Tensor
 
 from offmap.attempt import InputError
 from offmap.numerics.bank import thinned
-from offmap.table import CHUNK_BYTES, Table
+from offmap.table import Table, Window
 
 SHARE = 4  # the bank may take this part of the memory
 
@@ -24,12 +24,8 @@ class Mapped:
         return len(self.table)
 
     def read(self, start: int, stop: int) -> Float[Tensor, "b d"]:
-        """Rows start, ..., stop - 1, 40 MiB of the table at a time."""
-        step = max(1, CHUNK_BYTES // max(1, self.table.row_bytes))
-        parts = [
-            self.through(self.table.read(first, min(first + step, stop)))
-            for first in range(start, stop, step)
-        ]
+        """Rows start, ..., stop - 1; the table is read in chunks."""
+        parts = [self.through(chunk) for chunk in Window(self.table, start, stop).chunks()]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def mean(self) -> Float[Tensor, " d"]:
@@ -48,8 +44,17 @@ class Bank(NamedTuple):
     radius: float  # how far a row is, at most, from the one that stands for it
 
 
-def bank_of(rows: Mapped, most: int | None, k: int, memory: int) -> Bank:
-    """The rows, or at most so many that the others lie near to them.
+def bank_of(
+    rows: Mapped, most: int | None, k: int, memory: int, *, generator: torch.Generator
+) -> Bank:
+    """The rows, or at most so many that stand for the others.
+
+    Args:
+        rows: All of them.
+        most: How many to keep; None: all.
+        k: Neighbors that the score looks for.
+        memory: Bytes, of which the bank may take a quarter.
+        generator: Source of those kept.
 
     Raises:
         ValueError: If k or the number is out of range.
@@ -74,5 +79,5 @@ def bank_of(rows: Mapped, most: int | None, k: int, memory: int) -> Bank:
     if kept == len(rows):
         every = torch.arange(kept)
         return Bank(every, rows.read(0, kept), torch.ones_like(every), 0.0)
-    thin = thinned(rows, kept)
+    thin = thinned(rows, kept, generator=generator)
     return Bank(thin.rows, rows.through(rows.table.take(thin.rows)), thin.counts, thin.radius)

@@ -10,6 +10,7 @@ from offmap.score import Known, score
 from offmap.scores.head import free_energy, last_layer
 
 ROUNDING = 1e-6  # of the root-mean-square length; features vary less by rounding alone
+MATRICES = 4  # of d x d float64, that the fit holds at once: moments, axes, and room to find them
 
 
 def _fit(known: Known, *, dimension: int | None = None) -> dict[str, Tensor]:
@@ -21,23 +22,14 @@ def _fit(known: Known, *, dimension: int | None = None) -> dict[str, Tensor]:
             features fill 2048 or more, 512 from 768 on, half of them below.
 
     Raises:
-        ValueError: If moments of the features exceed the memory, or there are no residuals.
+        ValueError: If moments of the features exceed the memory, features are not finite, leave no
+            residuals, or the largest logits are negative.
     """
     assert known.features is not None
     state = last_layer(known)
     weight, bias = state["weight"].double(), state["bias"].double()
-    d = known.features.dimension
-    if 4 * 8 * d * d > known.memory:
-        raise ValueError(
-            f"expected room for second moments of {d:,} features, {4 * 8 * d * d:,} bytes, got a "
-            f"memory budget of {known.memory:,}: set feature_layer to a narrower layer"
-        )
     origin = -torch.linalg.pinv(weight) @ bias
-    moment = torch.zeros(d, d, dtype=torch.double)
-    for chunk in known.features.chunks():
-        rows = chunk.double() - origin
-        moment.addmm_(rows.T, rows)
-    residual = _residual(moment, dimension)
+    residual = _residual(_moment(known, origin), dimension)
     length = largest = 0.0
     for chunk in known.features.chunks():
         rows = chunk.double()
@@ -49,6 +41,29 @@ def _fit(known: Known, *, dimension: int | None = None) -> dict[str, Tensor]:
             f"{largest / len(known.features):g}: nothing to match a virtual logit with"
         )
     return {**state, "origin": origin, "residual": residual * (largest / length)}
+
+
+def _moment(known: Known, origin: Float[Tensor, " d"]) -> Float[Tensor, "d d"]:
+    """Sum over training features of the outer products of their ways from the origin.
+
+    Raises:
+        ValueError: If it takes too much memory, or features are not finite.
+    """
+    assert known.features is not None
+    d, layer = known.features.dimension, known.features.layer
+    room = MATRICES * 8 * d * d
+    if room > known.memory:
+        raise ValueError(
+            f"expected room for second moments of {d:,} features at {layer!r}, {room:,} bytes, got "
+            f"a memory budget of {known.memory:,}: raise memory, or take another score"
+        )
+    moment = torch.zeros(d, d, dtype=torch.double)
+    for chunk in known.features.chunks():
+        rows = chunk.double() - origin
+        moment.addmm_(rows.T, rows)
+    if not bool(moment.isfinite().all()):
+        raise ValueError(f"expected finite features at {layer!r}, got NaN or infinity")
+    return moment
 
 
 def _residual(moment: Float[Tensor, "d d"], dimension: int | None) -> Float[Tensor, "d m"]:

@@ -222,7 +222,8 @@ def _each(change: Callable[..., Tensor], *seen: Seen) -> Seen:
 
 def apart(values: Tensor, others: Tensor, spread: float) -> float:
     """The largest difference, relative to the score and to how it varies over train."""
-    return float(((values - others).abs() / (others.abs() + spread)).max())
+    gap = ((values - others).abs() / (others.abs() + spread)).where(values != others, 0.0)
+    return float(gap.max())
 
 
 def same(value: Tensor, other: Tensor) -> bool:

@@ -69,7 +69,7 @@ def check_score(score: Score, runs: Mapping[str, TrainingRun] | None = None) -> 
             complaints.append(f"{run.name}: expected a fit or a reason, got\n{found.traceback}")
         else:
             reasons.append(f"{run.name}: {found}")
-    if not trials and not complaints:
+    if len(reasons) == len(runs):
         complaints += ["expected a fit on at least one run, got only reasons", *reasons]
     if trials and not complaints:
         complaints += finds_noise_strange(trials)

@@ -1,5 +1,6 @@
 """A guard around a small network of digits, and clients for its service."""
 
+import asyncio
 import json
 import os
 import signal
@@ -90,6 +91,44 @@ def client(guard):
         yield make
 
 
+class Caller:
+    """Speaks ASGI by itself: `pieces` gives each piece of a body when it is time; b"" ends it."""
+
+    GONE = object()
+
+    def __init__(self, app, pieces, path="/answer", kind="application/json", **headers):
+        self.app, self.pieces, self.sent, self.messages = app, pieces, 0, []
+        given = {"content-type": kind} | {k.replace("_", "-"): v for k, v in headers.items()}
+        self.scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+            "headers": [(k.encode(), v.encode()) for k, v in given.items()], "scheme": "http",
+            "server": ("x", 1), "client": ("x", 2),
+        }  # fmt: skip
+
+    async def receive(self):
+        piece = self.pieces(self.sent)
+        self.sent += 1
+        if piece is None:
+            await asyncio.sleep(60)
+        if piece is self.GONE:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece, "more_body": piece != b""}
+
+    async def send(self, message):
+        self.messages.append(message)
+
+    async def run(self):
+        await self.app(self.scope, self.receive, self.send)
+        body = b"".join(message.get("body", b"") for message in self.messages[1:])
+        return self.messages[0]["status"], body
+
+
+@pytest.fixture(scope="session")
+def caller():
+    return Caller
+
+
 class Server:
     """A service in a process of its own, on a free port of loopback."""
 
@@ -105,9 +144,9 @@ class Server:
     def _port(self) -> int:
         end = monotonic() + 120
         while monotonic() < end and self.process.poll() is None:
-            for line in self.lines():
-                if line["event"].startswith("Uvicorn running on"):
-                    return int(line["event"].split()[3].rpartition(":")[2])
+            for line in self.log.read_text().splitlines():
+                if "Uvicorn running on" in line:
+                    return int(json.loads(line)["event"].split()[3].rpartition(":")[2])
             sleep(0.02)
         raise AssertionError(self.log.read_text())
 

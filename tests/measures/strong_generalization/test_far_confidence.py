@@ -140,11 +140,14 @@ def test_a_curved_network_has_no_limit_that_could_be_known(generator):
 def test_orders_certain_bounded_and_ignorant(generator):
     inputs = torch.randn(100, 6, generator=generator)
     certain = _read(_linear(1.0), inputs)
-    bounded = _read(_seeded(Signs), inputs)
-    ignorant = _read(_linear(0.0), inputs)
-    assert ignorant.high <= bounded.low < bounded.high < certain.low
+    bounded, ignorant = _seeded(Signs), _seeded(Signs)
+    for weight in ignorant.parameters():
+        nn.init.zeros_(weight)
+    bounded, ignorant = _read(bounded, inputs), _read(ignorant, inputs)
+    assert ignorant.high < bounded.low < bounded.high < certain.low
     assert ignorant.null is not None
-    assert ignorant.value == ignorant.null.value == 0.5
+    assert ignorant.value == pytest.approx(ignorant.null.value)
+    assert ignorant.null.value == 1 / 3
 
 
 def test_renaming_classes_or_shifting_logits_changes_nothing(generator):

@@ -27,7 +27,7 @@ class Seen(nn.Module):
 
 
 class Sure(nn.Module):
-    """Gives `logit` to one class of ten: always `fixed`, or the tenth that the first pixel is in."""
+    """Gives `logit` to one class of ten: `fixed`, or the tenth that the first pixel is in."""
 
     def __init__(self, logit: float, fixed: int | None = None) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""A package of somebody else, with one measure for offmap."""
+"""A package of somebody else, with a measure and a score for offmap."""

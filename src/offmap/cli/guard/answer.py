@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from offmap.guard.answer import Answer
 
 SHOWN = 5  # rows, where none are asked for
+MOST = 20  # strangers that are named
 
 
 def answer(
@@ -31,6 +32,10 @@ def answer(
     picture: Annotated[
         Path | None, typer.Option(help="PNG of the first row beside its nearest examples.")
     ] = None,
+    discoveries: Annotated[
+        float | None,
+        typer.Option(help="Say which rows of the whole file are strangers, at this rate of error."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One answer as JSON a line.")] = False,
 ) -> None:
     """Say what the guard answers to inputs of a file, and why.
@@ -39,7 +44,7 @@ def answer(
     \f
 
     Raises:
-        InputError: If a row does not exist, or something cannot be read.
+        InputError: If a row does not exist, a rate is none, or something cannot be read.
     """  # noqa: D301 - typer ends the help at the form feed
     import torch
 
@@ -50,6 +55,14 @@ def answer(
         parameters=parameter,
     )  # fmt: skip
     split = load_split(data, name="test", inputs=inputs)
+    if discoveries is not None:
+        if not 0 < discoveries < 1:
+            raise InputError(f"expected --discoveries between 0 and 1, got {discoveries:g}")
+        strange = loaded.strangers(split.inputs, discoveries)
+        rows = strange.nonzero().flatten().tolist()
+        said = {"rate": discoveries, "strangers": rows, "rows": len(split)}
+        typer.echo(json.dumps(said) if json_ else _discovered(rows, len(split), discoveries))
+        return
     rows = row or list(range(min(SHOWN, len(split))))
     for one in rows:
         if not 0 <= one < len(split):
@@ -63,6 +76,14 @@ def answer(
 
         drawn(loaded, taken[0], answers[0]).save(picture)
         typer.echo(f"{picture}: row {rows[0]}", err=json_)
+
+
+def _discovered(rows: list[int], count: int, rate: float) -> str:
+    shown = ", ".join(map(str, rows[:MOST])) + (", ..." if len(rows) > MOST else "")
+    return (
+        f"{len(rows)} of {count} rows are called strangers; of such calls at most "
+        f"{100 * rate:g} % are wrong on average{': rows ' + shown if rows else ''}"
+    )
 
 
 def text(said: "Answer") -> str:

@@ -38,6 +38,9 @@ def choose(
     retrain: Annotated[
         bool, typer.Option(help="Hold classes out by retraining, where there is a recipe.")
     ] = True,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show every score on every family, not only the best.")
+    ] = False,
     rows: Annotated[int, typer.Option(min=50, help="Strangers of each family, at most.")] = 1000,
     set_: common.Set = [],  # noqa: B006
     memory: options.Memory = "4GiB",
@@ -67,6 +70,7 @@ def choose(
             feature_layer=run.feature_layer, seed=seed, memory=parse_bytes(memory),
         )  # fmt: skip
     console.print(table(found))
+    console.print(families(found, None if full else found.candidates[0].name))
     for name, reason in found.refused.items():
         console.print(f"{name}: {reason}", markup=False)
     for note in found.notes:
@@ -75,6 +79,26 @@ def choose(
     if out is not None:
         write_whole(out, found.to_json().encode())
         console.print(f"{out}: pass it to offmap guard fit --choice", markup=False)
+
+
+def families(found: "Choice", only: str | None) -> "Table":
+    """Every family of strangers with its intervals; for all candidates, or for one."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False)
+    for name in ("score", "strangers", ""):
+        made.add_column(name)
+    for name in ("AUROC", "AUPR", "FPR at 95 %"):
+        made.add_column(name, justify="right")
+    for one in found.candidates:
+        for name, cell in one.cells.items():
+            family = found.families[name]
+            if only in (None, one.name) or family.group == "outliers":
+                made.add_row(
+                    one.name, name, family.distance,
+                    f"{cell.auroc:.3f}", f"{cell.aupr:.3f}", f"{cell.fpr95:.1%}",
+                )  # fmt: skip
+    return made
 
 
 def table(found: "Choice") -> "Table":

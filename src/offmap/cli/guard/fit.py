@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
+    from rich.table import Table
+    from torch import Tensor
 
     from offmap.guard.choice import Choice
     from offmap.guard.coverage import Covered
@@ -37,6 +39,7 @@ def fit(
     outlier: common.Outlier = [],  # noqa: B006 - typer copies it
     inputs: options.Inputs = None,
     targets: options.Targets = None,
+    groups: options.Groups = None,
     task: options.TaskName = None,
     feature_layer: options.FeatureLayer = None,
     allow_pickle: options.AllowPickle = False,
@@ -84,7 +87,7 @@ def fit(
     ready = common.prepared(
         run_file, demo, model=model, weights=weights, train=train, test=test,
         calibration=calibration, outliers=outlier,
-        columns={"inputs": inputs, "targets": targets, "groups": None}, task=task,
+        columns={"inputs": inputs, "targets": targets, "groups": groups}, task=task,
         feature_layer=feature_layer, allow_pickle=allow_pickle, parameters=parameter,
         memory=memory, seed=seed,
     )  # fmt: skip
@@ -106,6 +109,27 @@ def fit(
 
         write_whole(card, as_card(made, coverage=found).encode())
         console.print(f"card: {card}")
+
+
+def _by_group(guard: "Guard", check: "Split", groups: "Tensor") -> "Table":
+    """What refusing does to each group: the worst group is often the one that it does not help."""
+    from rich.table import Table
+
+    from offmap.estimate import proportion
+    from offmap.guard.coverage import judged
+    from offmap.numerics.selective import coverage_by_group
+
+    accepted, error = judged(guard, check)
+    found = coverage_by_group(accepted, error, groups)
+    table = Table(box=None, pad_edge=False)
+    for name in ("group", "accepted", "error", "error of accepted"):
+        table.add_column(name, justify="right")
+    for name, rows, wrong, kept, left in zip(*(part.tolist() for part in found), strict=True):
+        error_left = f"{proportion(left, kept):.1%}" if kept else "none accepted"
+        table.add_row(
+            str(name), f"{proportion(kept, rows):.1%}", f"{proportion(wrong, rows):.1%}", error_left
+        )
+    return table
 
 
 def _score(names: list[str], choice: Path | None) -> "str | list[str] | Choice":
@@ -148,6 +172,8 @@ def _checked(
         return {}
     alarms = refused(guard, check)
     console.print(f"Checked on {len(check):,} fresh examples: refuses {alarms:.1%}.")
+    if check.groups is not None and check.known_targets is not None and guard.sight.classifies:
+        console.print(_by_group(guard, check, check.groups))
     found = coverage_matrix(guard, check, facts.domain, derive(seed, "coverage"), others=others)
     table = Table(box=None, pad_edge=False)
     for name, justify in (("strangers", "left"), ("", "left"), ("refused", "right")):

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from offmap.attempt import InputError
 from offmap.guard.guard import Guard
@@ -127,8 +128,11 @@ def _add_errors(app: FastAPI) -> None:
     """Every refusal is `{"error": sentence}`. None quotes what was sent."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # the router names the methods of one route alone
+            headers["Allow"] = ", ".join(_allowed(app, request.url.path))
+        return JSONResponse({"error": error.detail}, error.status_code, headers)
 
     @app.exception_handler(InputError)
     async def wrong(_: Request, error: InputError) -> Response:
@@ -142,3 +146,14 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> Response:
         return JSONResponse({"error": "the service failed: its log says where"}, 500)
+
+
+def _allowed(app: FastAPI, path: str) -> list[str]:
+    """The methods that a path knows, over all its routes."""
+    found = {
+        method
+        for method in ("DELETE", "GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS")
+        for route in app.routes
+        if route.matches({"type": "http", "method": method, "path": path})[0] is Match.FULL
+    }
+    return sorted(found)

@@ -131,7 +131,7 @@ class Judge:
         if bool(kept.any()):
             self.alarm.update(p_values[kept], classes[kept])
         if self.alarm.on and not before:
-            say("the stream alarm is on", logging.WARNING, inputs=self.alarm.state.count)
+            say("the stream alarm is on", logging.WARNING, inputs=self.alarm.count)
         return self.alarm.on
 
     def _count(self, reasons: list[int], p_values: list[float]) -> None:

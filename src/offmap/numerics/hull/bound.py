@@ -19,21 +19,23 @@ from torch import Tensor
 
 __all__ = ["signed_distance_bound"]
 
-FIRST, LAST = 0.1, 0.003  # tau at the first and the last step, in |v|^2
-STEEP = 0.1  # of the mean squared radius: about how much points vary that compete
-SHORT = 1e-3  # root-mean-square radii; the direction of shorter vectors is rounding
+FIRST, LAST = 0.1, 0.01  # tau at the first and the last step, in |v|^2
+# How much points vary that compete along a line, and so how long a step may be. At less, steps
+# overshoot, and a rounding error in the query grows a thousandfold; here it hardly grows at all.
+SPREAD, WIDEST = 0.4, 3.0  # of their mean squared radius, and of their largest variance
+NEAR, SHORT = 0.1, 0.03  # root-mean-square radii: tau falls no more; a direction may be rounding
 
 
 def signed_distance_bound(
     queries: Float[Tensor, "n d"], points: Float[Tensor, "m d"], *, steps: int
 ) -> Float64[Tensor, " n"]:
-    """A lower bound on the distance of each query to the hull of the points, minus its depth inside.
+    """At most the distance of each query from the hull of the points; inside, minus its depth.
 
     Directions are sought in the type of the points, and what each proves is computed in float64.
-    The gradient by a query is the direction: that of the distance, where the bound is sharp.
+    The gradient by a query is the unit direction: that of the distance, where the bound is sharp.
 
     Args:
-        queries: Where to ask; best in coordinates in which the points vary alike in all directions.
+        queries: Where to ask; best in coordinates along which the points vary alike.
         points: What spans the hull.
         steps: Two products of queries by points each.
 
@@ -54,23 +56,24 @@ def _sought(
     x: Float64[Tensor, "n d"], points: Float[Tensor, "m d"], steps: int
 ) -> Float64[Tensor, "n d"]:
     """The best direction that was met, with the coordinate axes to begin with."""
-    spread = points.square().sum(dim=1).mean().double()
+    variance = points.double().square().mean(dim=0)
+    radius = variance.sum()
+    steep = SPREAD * radius + WIDEST * variance.amax()
     best, normal = _axes(x, points)
     slope = before = x
     for step in range(steps):
-        share = FIRST * (LAST / FIRST) ** (step / max(1, steps - 1))
         v = slope + step / (step + 3) * (slope - before)
         height = v.to(points.dtype) @ points.T
         square = v.square().sum(dim=1, keepdim=True)
-        floor = SHORT**2 * spread
-        length = square.maximum(floor).sqrt()
+        length = square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()
         proved = ((v * x).sum(dim=1, keepdim=True) - height.amax(dim=1, keepdim=True)) / length
-        better = (proved > best) & (square > floor)
+        better = (proved > best) & (square > SHORT**2 * radius)
         best, normal = torch.where(better, proved, best), torch.where(better, v, normal)
-        tau = share * square.maximum(floor)
+        share = FIRST * (LAST / FIRST) ** (step / max(1, steps - 1))
+        tau = share * square.maximum(NEAR**2 * radius)
         weight = (height / tau.to(points.dtype)).softmax(dim=1)
         change = x - weight @ points - v
-        before, slope = slope, v + change / (1 + STEEP * spread / tau)
+        before, slope = slope, v + change / (1 + steep / tau)
     return normal
 
 
@@ -79,8 +82,7 @@ def _axes(
 ) -> tuple[Float64[Tensor, "n 1"], Float64[Tensor, "n d"]]:
     """What the best of the coordinate axes proves, and that axis."""
     above, below = x - points.amax(dim=0), points.amin(dim=0) - x
-    best = torch.maximum(above, below)
-    axis = best.argmax(dim=1, keepdim=True)
+    best, axis = torch.maximum(above, below).max(dim=1, keepdim=True)
     sign = torch.where(above > below, 1.0, -1.0).to(x.dtype)
     hit = torch.arange(x.shape[1], device=x.device) == axis
-    return best.gather(1, axis), torch.where(hit, sign, 0.0)
+    return best, torch.where(hit, sign, 0.0)
