@@ -30,6 +30,17 @@ def _option(options: list, name: str) -> list[str]:
 
 
 @pytest.fixture
+def more(tmp_path) -> list[Path]:
+    """Two files of 200 fresh digits."""
+    pixels, classes = load_digits(return_X_y=True)
+    images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+    files = [tmp_path / "fresh.npz", tmp_path / "other.npz"]
+    for file, rows in zip(files, (slice(300, 500), slice(500, 700)), strict=True):
+        np.savez(file, x=images[rows], y=classes[rows], groups=classes[rows] % 3)
+    return files
+
+
+@pytest.fixture
 def fitted(offmap, network, data, tmp_path) -> Path:
     """A guard file."""
     out = tmp_path / "guard.safetensors"
@@ -38,10 +49,11 @@ def fitted(offmap, network, data, tmp_path) -> Path:
     return out
 
 
-def test_fit_says_what_is_promised_and_what_is_refused(offmap, network, data, tmp_path):
+def test_fit_says_what_is_promised_and_what_is_refused(offmap, network, data, more, tmp_path):
     out, card = tmp_path / "g.safetensors", tmp_path / "card.md"
     ran = offmap(
-        "guard", "fit", *network, *data, "--out", out, "--card", card,
+        "guard", "fit", *network, *data, "--calibration", more[0], "--out", out, "--card", card,
+        "--groups", "groups",
         "--score", "input_neighbors", "--score", "energy", "--set", "input_neighbors.k=3",
         "--alpha", "0.1",
     )  # fmt: skip
@@ -50,19 +62,18 @@ def test_fit_says_what_is_promised_and_what_is_refused(offmap, network, data, tm
     assert "guarded by input_neighbors + energy" in text
     assert "of familiar inputs as off the map" in text
     assert "uniform" in text and "near" in text and "far" in text
+    assert "error of accepted" in text
     assert out.is_file()
-    assert "input_neighbors" in card.read_text(encoding="utf-8")
+    said = card.read_text(encoding="utf-8")
+    assert "input\\_neighbors" in said and "What refusing does to each group" in said
     facts = json.loads(offmap("guard", "inspect", out, "--json").out)["facts"]
     assert facts["alpha"] == 0.1
     assert facts["scores"]["input_neighbors"]["k"] == 3
 
 
-def test_choose_writes_what_fit_reads(offmap, network, data, tmp_path):
-    choice, fresh, other = (tmp_path / name for name in ("choice.json", "fresh.npz", "other.npz"))
-    pixels, classes = load_digits(return_X_y=True)
-    images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
-    np.savez(fresh, x=images[300:500], y=classes[300:500])
-    np.savez(other, x=images[500:700], y=classes[500:700])
+def test_choose_writes_what_fit_reads(offmap, network, data, more, tmp_path):
+    choice = tmp_path / "choice.json"
+    fresh, other = more
     options = [*network, *data, "--calibration", fresh]
     ran = offmap(
         "guard", "choose", *options, "--out", choice, "--rows", "50",
@@ -97,6 +108,15 @@ def test_answers_in_words_as_json_and_as_a_picture(offmap, network, data, fitted
     assert [line["row"] for line in lines] == [0, 1, 2]
     assert lines[1]["reason"] == "contract" and lines[1]["p_value"] is None
     assert len(lines[0]["neighbors"]) == 5
+
+
+def test_strangers_of_a_batch(offmap, network, data, fitted):
+    ran = offmap("guard", "answer", fitted, data[3], *network, "--discoveries", "0.1", "--json")
+    assert ran.code == 0, ran
+    found = json.loads(ran.out)
+    assert found["rows"] == 100 and len(found["strangers"]) <= 100
+    ran = offmap("guard", "answer", fitted, data[3], *network, "--discoveries", "0.1")
+    assert f"{len(found['strangers'])} of 100 rows are called strangers" in ran.out
 
 
 def test_attack_says_both_shares(offmap, network, data, fitted):
@@ -142,7 +162,7 @@ def test_what_cannot_be_used_is_one_sentence(refused, network, data, fitted, tmp
         "fit", *network, *data[:2], "--calibration", train
     )
     assert "got none of that name" in refused("inspect", tmp_path / "no.safetensors")
-    assert "the header" in refused("inspect", network[3])
+    assert "without its header" in refused("inspect", network[3])
     assert "got both: leave one out" in refused(
         "fit", *network, *data, "--score", "energy", "--choice", tmp_path / "c.json"
     )

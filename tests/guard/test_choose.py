@@ -2,6 +2,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from offmap.guard.choose import choose, divided
 from offmap.guard.holdout import folds, narrowed
 from offmap.guard.seeing import Sight, scores_of
 from offmap.guard.strangers import FAMILIES
-from offmap.guard.trial import cell
+from offmap.guard.trial import cell, panel
 from offmap.run import Domain, Recipe, Split
 from offmap.seeds import derive
 from offmap.train import trainer
@@ -47,7 +48,10 @@ def _data() -> tuple[Split, Split, Split]:
     images = torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16
     whole = Split(images, torch.tensor(classes, dtype=torch.int64))
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
-    return tuple(whole.take(rows) for rows in order.split([700, 400, len(order) - 1100]))
+    train, calibration, other = (
+        whole.take(rows) for rows in order.split([700, 400, len(order) - 1100])
+    )
+    return train, calibration, other
 
 
 @cache
@@ -55,9 +59,14 @@ def _model() -> nn.Module:
     return trainer(RECIPE)(_data()[0], torch.Generator().manual_seed(0))
 
 
-def _choose(**settings: object) -> Choice:
+def _choose(**settings: Any) -> Choice:
     train, calibration, _ = _data()
-    given = {"scores": TRIED, "ensembles": JOINED, "families": FEW, "domain": DOMAIN} | settings
+    given: dict[str, Any] = {
+        "scores": TRIED,
+        "ensembles": JOINED,
+        "families": FEW,
+        "domain": DOMAIN,
+    } | settings
     return choose(_model(), train, calibration, **given)
 
 
@@ -84,12 +93,12 @@ def _truth() -> tuple[float, float, float]:
 
     def precision(t: float) -> float:
         hit, alarm = stats.norm.sf(t - 1.5), stats.norm.sf(t)
-        return hit / (hit + alarm) * stats.norm.pdf(t - 1.5)
+        return float(hit / (hit + alarm) * stats.norm.pdf(t - 1.5))
 
     return (
-        stats.norm.cdf(1.5 / math.sqrt(2)),
+        float(stats.norm.cdf(1.5 / math.sqrt(2))),
         integrate.quad(precision, -8, 10)[0],
-        stats.norm.cdf(stats.norm.ppf(0.95) - 1.5),
+        float(stats.norm.cdf(stats.norm.ppf(0.95) - 1.5)),
     )
 
 
@@ -129,7 +138,7 @@ def test_a_perfect_score_is_not_certain(generator):
 
 def test_the_table_is_what_the_scores_say():
     """Two cells, recomputed step by step with scikit-learn."""
-    train, calibration, _ = _data()
+    _, calibration, _ = _data()
     reference, _ = divided(calibration, 0)
     sight = Sight(_model(), "3", classifies=True)
     energy = all_scores()["energy"].function
@@ -222,11 +231,24 @@ def test_leaves_the_model_as_it_was():
     assert model.training and all(weight.grad is None for weight in model.parameters())
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
-    assert not model[3]._forward_pre_hooks
+    assert not model.get_submodule("3")._forward_pre_hooks
 
 
 def test_round_trip_through_json():
     assert Choice.from_json(_chosen().to_json()) == _chosen()
+
+
+def test_one_family_shown_and_the_others_new():
+    found = _chosen().one_shown()
+    names = list(_chosen().families)
+    assert list(found.rows) == names == list(found.columns)
+    for row, shown in enumerate(names):
+        best = max(one.cells[shown].auroc.value for one in _chosen().candidates)
+        tied = [one for one in _chosen().candidates if one.cells[shown].auroc.value == best]
+        for column, name in enumerate(names):
+            expected = sum(one.cells[name].auroc.value for one in tied) / len(tied)
+            assert found.values[row, column].item() == pytest.approx(expected)
+    assert (found.values.diagonal() >= found.values.amax(dim=0) - 1e-12).all()
 
 
 class Headless(nn.Module):
@@ -278,7 +300,7 @@ def test_regression_has_scores_too():
 
 def test_refusals():
     train, calibration, _ = _data()
-    with pytest.raises(InputError, match="expected at least 125 examples, .*got 120"):
+    with pytest.raises(InputError, match=r"expected at least 125 examples, .*got 120"):
         choose(_model(), train, calibration.window(0, 120), domain=DOMAIN, scores=TRIED)
     with pytest.raises(InputError, match="expected a score, got 'energi': did you mean energy"):
         _choose(scores=["energi"])
@@ -343,13 +365,9 @@ def test_two_classes_are_too_few_to_leave_some_out():
 
 def test_scores_of_a_split_are_those_of_the_panel():
     """The table's values come in one pass for all scores; the guard's come one score at a time."""
-    from offmap.guard.trial import panel
-
     train, calibration, _ = _data()
     sight = Sight(_model(), "3", classifies=True)
     units = {name: all_scores()[name] for name in TRIED}
-    made, found = panel(
-        sight, train, calibration, units, JOINED, settings={}, seed=0, memory=2**30
-    )
+    made, found = panel(sight, train, calibration, units, JOINED, settings={}, seed=0, memory=2**30)
     for name, member in made.members.items():
         assert torch.equal(found[name], scores_of(member, sight, calibration))

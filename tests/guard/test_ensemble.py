@@ -47,7 +47,9 @@ def test_surprise_never_falls_and_is_flat_below(generator):
         torch.randint(4, (300,), generator=generator).float(),
         torch.cat([torch.zeros(299), torch.ones(1)]),
         torch.cat([torch.zeros(1), torch.ones(299)]),
-        torch.cat([torch.rand(150, generator=generator) * 1e-9, torch.rand(150, generator=generator)]),
+        torch.cat(
+            [torch.rand(150, generator=generator) * 1e-9, torch.rand(150, generator=generator)]
+        ),
         1e6 + torch.randn(300, generator=generator).double(),
     ):
         table = tabulated(values)
@@ -63,7 +65,9 @@ def test_surprise_never_falls_and_is_flat_below(generator):
 
 def test_rounding_moves_it_little(generator):
     """Values that only rounding tells apart are no cliff."""
-    values = torch.cat([torch.ones(200) + 1e-7 * torch.randn(200, generator=generator), torch.linspace(1, 3, 200)])
+    values = torch.cat(
+        [torch.ones(200) + 1e-7 * torch.randn(200, generator=generator), torch.linspace(1, 3, 200)]
+    )
     table = tabulated(values)
     at = torch.linspace(0.99, 3.5, 5000).double()
     assert (surprise(at + 2e-7, *table) - surprise(at, *table)).abs().max() < 0.02
@@ -137,7 +141,7 @@ def test_exports_with_any_batch(generator):
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="expected one reference for each .*, got 1 for 2"):
+    with pytest.raises(ValueError, match=r"expected one reference for each .*, got 1 for 2"):
         ensemble([Column(0), Column(1)], [torch.arange(30.0)])
     with pytest.raises(ValueError, match="got 0 for 0"):
         ensemble([], [])

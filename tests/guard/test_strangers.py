@@ -44,7 +44,7 @@ def test_a_family_keeps_the_contract_and_depends_on_the_seed_alone(name, generat
     strangers = FAMILIES[name](split, IMAGE, torch.Generator().manual_seed(1))
     inputs = strangers.inputs
     assert inputs.shape == split.inputs.shape and inputs.dtype is torch.float32
-    assert inputs.isfinite().all() and 0 <= inputs.min() and inputs.max() <= 1
+    assert inputs.isfinite().all() and inputs.min() >= 0 and inputs.max() <= 1
     assert strangers.known_targets is None and strangers.name == name
     assert torch.equal(inputs, _made(name, split, IMAGE, seed=1))
     assert torch.equal(split.inputs, before)
@@ -58,7 +58,7 @@ def test_a_family_keeps_the_contract_and_depends_on_the_seed_alone(name, generat
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("name", [name for name, f in families(VECTOR).items()])
+@pytest.mark.parametrize("name", list(families(VECTOR)))
 def test_vectors(name, generator):
     split = _vectors(generator)
     inputs = _made(name, split, VECTOR)
@@ -143,9 +143,9 @@ def test_partners_are_drawn_from_all_other_classes_alike(generator):
     counts = torch.zeros(3, 3)
     for seed in range(40):
         partner = (2 * _made("mixed", split, VECTOR, seed) - split.inputs)[:, 0].round().long()
-        counts += torch.zeros(9).index_add_(
-            0, 3 * targets + targets[partner], torch.ones(500)
-        ).view(3, 3)
+        counts += (
+            torch.zeros(9).index_add_(0, 3 * targets + targets[partner], torch.ones(500)).view(3, 3)
+        )
     assert counts.diagonal().sum() == 0
     assert counts[0, 1] / 4000 == pytest.approx(0.75, abs=4 * (0.75 * 0.25 / 4000) ** 0.5)
     assert counts[1, 0] / 12000 == pytest.approx(0.5, abs=4 * 0.5 / 12000**0.5)
@@ -227,9 +227,9 @@ def test_reads_a_block_at_a_time(generator):
 
 def test_refusals(generator):
     tokens = Domain((9,), torch.int64, kind="tokens")
-    with pytest.raises(InputError, match="expected images or vectors to make mixed .*got tokens"):
+    with pytest.raises(InputError, match=r"expected images or vectors to make mixed .*got tokens"):
         FAMILIES["mixed"](Split(torch.zeros(4, 9, dtype=torch.int64)), tokens, generator)
-    with pytest.raises(InputError, match="expected images to make turned .*, got vector"):
+    with pytest.raises(InputError, match=r"expected images to make turned .*, got vector"):
         FAMILIES["turned"](_vectors(generator), VECTOR, generator)
     with pytest.raises(InputError, match="expected at least 2 examples, got 1"):
         FAMILIES["mixed"](_images(generator, 1), IMAGE, generator)

@@ -5,7 +5,7 @@ The network answers with logits (x, -x). It is sure where |x| is large, and its 
 """
 
 import torch
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from torch import Tensor, nn
 
 from offmap.guard.guard import Guard
@@ -29,7 +29,7 @@ def drawn(n: int, generator: torch.Generator, name: str = "split") -> Split:
 def narrowest(guard: Guard) -> list[float]:
     """For each group of the guard, the |x| up to which it calls inputs strange."""
     found: Tensor = threshold(guard.ruler.position, guard.ruler.level, guard.ruler.rate)
-    return (-found).exp().div(2).acosh().tolist()
+    return (-found).exp().div(2).clamp(min=1).acosh().tolist()
 
 
 def strange(guard: Guard) -> float:
@@ -40,11 +40,12 @@ def strange(guard: Guard) -> float:
 
 
 def risk(guard: Guard) -> float:
-    """The error of accepted answers, exactly."""
+    """The error of accepted answers, exactly; for one group."""
     least = narrowest(guard)[0]
     if guard.sure is not None:  # log sigmoid(2 |x|) > sure
         chance = torch.tensor(guard.sure, dtype=torch.double).exp()
         least = max(least, chance.logit().item() / 2)
-    wrong, _ = integrate.quad(lambda x: stats.norm.pdf(x) / (1 + torch.tensor(2 * x).exp().item()),
-                              least, 12)  # fmt: skip
-    return wrong / stats.norm.sf(least)
+    def wrong(x: float) -> float:
+        return stats.norm.pdf(x) * special.expit(-2 * x)
+
+    return integrate.quad(wrong, least, least + 10)[0] / stats.norm.sf(least)

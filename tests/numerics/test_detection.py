@@ -40,8 +40,9 @@ def test_misses_by_trying_every_threshold(generator, values, kept):
 
 def test_weights_are_copies_of_rows(generator):
     familiar, strange = _scores(generator, 3)
-    counts = torch.randint(3, (4, 90), generator=generator), torch.randint(
-        3, (4, 60), generator=generator
+    counts = (
+        torch.randint(3, (4, 90), generator=generator),
+        torch.randint(3, (4, 60), generator=generator),
     )
     drawn = detect(familiar, strange, counts)
     for draw in range(4):

@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from offmap.codec import RECORDS, decode, encode
+from offmap.figures import Matrix
 from offmap.guard.strangers import Distance, Group
 from offmap.guard.trial import Cell
 
@@ -79,6 +82,27 @@ class Choice:
     reference: int
     calibration: str
     seed: int
+
+    def one_shown(self) -> Matrix:
+        """One family shown, the others new: AUROC on each family (column) of what a row would pick.
+
+        A row picks whatever does best on its family alone; where several do, their mean is given.
+        Small numbers off the diagonal say that this family is a poor guide to the others.
+        """
+        names = tuple(self.families)
+        area = torch.tensor(
+            [[one.cells[name].auroc.value for name in names] for one in self.candidates],
+            dtype=torch.double,
+        )
+        picked = (area >= area.amax(dim=0) - 1e-9).double()  # [candidates, families shown]
+        return Matrix(
+            "One family shown, the others new",
+            "stranger",
+            "shown",
+            names,
+            names,
+            (picked / picked.sum(dim=0)).T @ area,
+        )
 
     def to_json(self) -> str:
         """As JSON text."""

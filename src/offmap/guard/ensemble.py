@@ -11,6 +11,7 @@ from offmap.score import Seen
 LEVELS = 64  # points at which a member's surprise is tabulated
 CLOSE = 1e-4  # of the spread of the reference: points nearer than this are one
 TAIL = 0.1  # share of the reference rows, the strangest, from which the tail is read
+LEAST = round(2 / TAIL)  # reference rows
 
 
 class Ensemble(nn.Module):
@@ -88,9 +89,9 @@ def tabulated(
     """
     values = reference.detach().double().sort().values
     n = len(values)
-    if n < 2 / TAIL or not bool(values.isfinite().all()) or bool(values[0] == values[-1]):
+    if n < LEAST or not bool(values.isfinite().all()) or bool(values[0] == values[-1]):
         raise ValueError(
-            f"expected at least {2 / TAIL:g} finite reference scores that are not all equal, "
+            f"expected at least {LEAST} finite reference scores that are not all equal, "
             f"got {n} from {values.min().item() if n else '-'} to "
             f"{values.max().item() if n else '-'}"
         )

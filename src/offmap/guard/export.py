@@ -67,7 +67,7 @@ class _Plain(nn.Module):
 
 def _no_atlas() -> Atlas:
     none = torch.empty(0, dtype=torch.int64)
-    return Atlas(none.float()[:, None], none.float(), none, none, none.byte(), by_features=True)
+    return Atlas(none.float()[:, None], torch.zeros(1), none, none, none.byte(), by_features=True)
 
 
 def _program(guard: Guard) -> ExportedProgram:

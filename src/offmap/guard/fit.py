@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from offmap.guard.atlas import atlas as make_atlas
 from offmap.guard.calibrate import calibrated, check_counts, predicted, promise, selective
 from offmap.guard.choice import Choice
 from offmap.guard.choose import SHARE
-from offmap.guard.ensemble import ensemble
+from offmap.guard.ensemble import LEAST, ensemble
 from offmap.guard.facts import Facts
 from offmap.guard.guard import Guard
 from offmap.guard.seeing import Sight, known, scores_of
@@ -209,12 +210,22 @@ def _names(score: str | Sequence[str] | Choice) -> list[str]:
 def _uses(
     calibration: Split, score: str | Sequence[str] | Choice, selects: bool, seed: int
 ) -> Uses:
-    """Which calibration row serves what. Chance decides, so that every part looks alike."""
+    """Which calibration row serves what. Chance decides, so that every part looks alike.
+
+    Raises:
+        InputError: If there are too few to make the scores of an ensemble comparable.
+    """
     chosen = isinstance(score, Choice)
     share = SHARE if chosen else REFERENCE if len(_names(score)) > 1 else 0.0
     seed = score.seed if chosen else seed
     order = torch.randperm(len(calibration), generator=derive(seed, "uses"))
     reference = round(share * len(order))
+    if len(_names(score)) > 1 and reference < LEAST:
+        raise InputError(
+            f"calibration: expected at least {ceil(LEAST / share):,} examples for several scores, "
+            f"got {len(order):,}: {100 * share:g} % of them make the scores comparable; give more, "
+            "or take one score"
+        )
     selection = round(SELECTION * (len(order) - reference)) if selects else 0
     ends = [0, reference, reference + selection, len(order)]
     parts = [calibration.take(order[a:b].sort().values) for a, b in pairwise(ends)]

@@ -143,7 +143,7 @@ class Pursuit:
         if self.true is not None:
             assert seen.logits is not None
             gap = self._gap(seen.logits, rows)
-            cost = cost + (gap / self._unit + MARGIN).relu()
+            cost = cost
             won = won & (gap < 0)
         return torch.where(won, -torch.inf, cost.detach()), _slope(cost, points)
 
@@ -194,7 +194,7 @@ class _Line:
         """Excess over the threshold, in units."""
         group = torch.zeros_like(score, dtype=torch.long)
         if len(self.threshold) > 1 and classes is not None:
-            group = 0 * classes
+            group = classes.clamp_min(0)
         return ((score - self.threshold[group]) / self.unit[group] + MARGIN).relu()
 
 

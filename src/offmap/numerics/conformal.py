@@ -8,7 +8,8 @@ if the calibration scores and S are exchangeable, whatever their law; ties count
 
 **The continuous majorant.** p is a step function: it jumps by 1/(n+1) on the last bit of a float.
 `knots` and `p_value` replace it by the piecewise linear function through the points (s_i, p(s_i)),
-then by the least majorant of its knots that falls nowhere faster than L = `STEEPEST` / spread:
+then by the least majorant of its knots that falls nowhere faster than L = `STEEPEST` / spread
+(faster only where the strangest scores crowd, see `_slope`):
 
 - It is never below p: p is constant on (s_(k), s_(k+1)] and equal to p(s_(k+1)), and the line
   from p(s_(k)) down to p(s_(k+1)) lies above. So it is as valid as p.
@@ -35,7 +36,9 @@ from torch import Tensor
 
 __all__ = [
     "Knots",
+    "RealizedRate",
     "benjamini_hochberg",
+    "dkw_levels",
     "grouped_knots",
     "knots",
     "levels",
@@ -43,10 +46,12 @@ __all__ = [
     "p_value",
     "p_values",
     "realized",
+    "simes_levels",
     "threshold",
 ]
 
 STEEPEST = 3.0  # the majorant falls by at most this much over the spread of the scores
+FEWEST, CLOSE = 4, 1e-3  # scores in a tail, and width in spreads, that may make it fall faster
 SPREAD = (0.1, 0.9)  # quantiles of the distinct scores between which the spread is taken
 TAIL = 0.025  # on either side of a 95 % interval
 
@@ -145,12 +150,28 @@ def knots(
     step = levels(len(value), confidence=confidence, simultaneous=simultaneous).to(value.device)
     place, size = torch.unique(value, return_counts=True)
     reached = len(value) - (size.cumsum(0) - size)  # scores as large as this one, itself included
-    slope = STEEPEST / _spread(place)
+    slope = _slope(value.sort().values, _spread(place))
     climb = slope * (place - place[0])
     level = torch.maximum(step[reached], (step[reached] + climb).cummax(0).values - climb)
     end = place[-1] + (level[-1] - step[0]) / slope
     end = torch.maximum(end, place[-1].nextafter(torch.full_like(end, torch.inf)))
     return Knots(torch.cat((place, end[None])), torch.cat((level, step[:1])))
+
+
+def _slope(ordered: Float64[Tensor, " n"], spread: float) -> float:
+    """How fast the majorant may fall: fast enough for the strangest half, quarter, ... of scores.
+
+    Where these crowd at the strange end, as below a score's upper limit, a slope of `STEEPEST`
+    over the spread would hold p above any small alpha, and nothing could ever be refused.
+    """
+    count, found = len(ordered), STEEPEST / spread
+    tail = count // 2
+    while tail >= FEWEST:
+        width = (ordered[-1] - ordered[-tail]).item()
+        if width > CLOSE * spread:  # closer ones are tied, for all that a slope can do
+            found = max(found, 2 * tail / count / width)
+        tail //= 2
+    return found
 
 
 def _spread(place: Float64[Tensor, " m"]) -> float:
@@ -350,9 +371,11 @@ def realized(
 def benjamini_hochberg(p: Float[Tensor, " n"], rate: float) -> Bool[Tensor, " n"]:
     """Which of n inputs to call strangers so that at most a share `rate` of those called are not.
 
-    Refused are the k smallest p-values, k the largest with p_(k) <= rate k / n. For p-values that
-    share one calibration set the expected share of false discoveries is at most rate times the
-    share of familiar inputs (Bates et al. 2023: they are positively dependent).
+    Refused are the k smallest p-values, k the largest with p_(k) <= rate k / n. Though p-values
+    share one calibration set, the expected share of false discoveries is at most rate times the
+    share of familiar inputs: given the scores of one of these and of the calibration set, unordered,
+    the lower the rank of that one, the lower every other p-value (Bates et al. 2023). The argument
+    holds for the exact p-values and, at a slope bound fixed in advance, for the majorant.
 
     Raises:
         ValueError: If the rate is not between 0 and 1, or a p-value is not in [0, 1].

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int, Int32, Int64
 from torch import Tensor
 
 __all__ = ["streamed_quantile"]
 
 HALF = 16  # bits: a float32 is two halves, and a counter for each half is a small table
-SIGN, ALL = 2**31, 2**32
+ZERO = 2 ** (HALF - 1)  # the counter of upper halves that are zero
+MOST = 2**31 - 1  # all bits of a float32 but its sign
 HAIR = 1e-12  # relative; a share of a count misses a whole number by rounding alone
 
 
@@ -36,7 +37,7 @@ def streamed_quantile(
     for chunk in chunks():
         if bool(chunk.isnan().any()):
             raise ValueError("expected numbers, got NaN")
-        upper += _counts(_order(chunk) >> HALF)
+        upper += _counts((_order(chunk) >> HALF) + ZERO)
     total = int(upper.sum())
     if not total:
         raise ValueError("expected at least one number, got none")
@@ -47,12 +48,12 @@ def streamed_quantile(
     for chunk in chunks():
         order = _order(chunk)
         for top, counts in lower.items():
-            counts += _counts(order[order >> HALF == top] & (2**HALF - 1))
+            counts += _counts(order[order >> HALF == top - ZERO] & (2**HALF - 1))
     found = [
-        (top << HALF) + int(_find(lower[top], rank[None])[0])
+        ((top - ZERO) << HALF) + int(_find(lower[top], rank[None])[0])
         for top, rank in zip(tops.tolist(), ranks, strict=True)
     ]
-    return _number(torch.tensor(found, dtype=torch.int64))
+    return _flipped(torch.tensor(found, dtype=torch.int32)).view(torch.float32)
 
 
 def _find(
@@ -64,17 +65,15 @@ def _find(
     return bins, ranks - (upto - counts)[bins]
 
 
-def _counts(bins: Int64[Tensor, " n"]) -> Int64[Tensor, " b"]:
+def _counts(bins: Int[Tensor, " n"]) -> Int64[Tensor, " b"]:
     return torch.bincount(bins, minlength=2**HALF)
 
 
-def _order(values: Tensor) -> Int64[Tensor, " n"]:
-    """Whole numbers in [0, 2^32), ordered as the floats; both zeros are one."""
-    bits = (values.detach().cpu().float().flatten() + 0.0).view(torch.int32).long() % ALL
-    return torch.where(bits < SIGN, bits + SIGN, ALL - 1 - bits)
+def _order(values: Tensor) -> Int32[Tensor, " n"]:
+    """Whole numbers that are ordered as the floats; both zeros are one."""
+    return _flipped((values.detach().cpu().float().flatten() + 0.0).view(torch.int32))
 
 
-def _number(order: Int64[Tensor, " n"]) -> Float32[Tensor, " n"]:
-    """The inverse of `_order`."""
-    bits = torch.where(order < SIGN, ALL - 1 - order, order - SIGN)
-    return torch.where(bits < SIGN, bits, bits - ALL).int().view(torch.float32)
+def _flipped(bits: Int32[Tensor, " n"]) -> Int32[Tensor, " n"]:
+    """Negative floats count down as their bits count up: turn these round. Its own inverse."""
+    return bits ^ ((bits >> 31) & MOST)

@@ -46,5 +46,7 @@ def prune(
     left = max(1, round((1 - pruned) * features.shape[1]))
     threshold = features.topk(left, dim=1).values[:, -1:]
     kept = torch.where(features >= threshold, features, 0.0)
-    every, some = (values.double().sum(dim=1, keepdim=True) for values in (features, kept))
+    every, some = (
+        values.sum(dim=1, keepdim=True, dtype=torch.double) for values in (features, kept)
+    )
     return kept, every / some.clamp_min(LEAST)

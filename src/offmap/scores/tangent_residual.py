@@ -91,7 +91,11 @@ def _place(
 
 
 def _dimension(rows: Mapped, memory: int, generator: torch.Generator) -> int:
-    """How many dimensions the rows seem to have: what distances to 20 neighbors say."""
+    """How many dimensions the rows seem to have: what distances to 20 neighbors say.
+
+    Raises:
+        InputError: If the rows have none, as copies and coarse lattices.
+    """
     chosen = torch.randperm(len(rows), generator=generator)[:SAMPLE].sort().values
     queries = rows.through(rows.table.take(chosen))
     k = min(20, len(rows) - 1)
@@ -119,8 +123,10 @@ def _discs(rows: Mapped, near: Int64[Tensor, "m k"], dimension: int) -> _Discs:
         radius = inside.square().sum(dim=2).amax(dim=1).sqrt()
         parts.append(_Discs(center, frames, radius, square.mean(dim=1).sqrt()))
     bank, frames, radius, scale = (torch.cat(part) for part in zip(*parts, strict=True))
+    around = search(bank, bank, k=min(near.shape[1], len(bank))).index
     usual = torch.maximum(scale.median(), FLOOR * radius.median())
-    return _Discs(bank, frames, radius, ((scale.square() + usual.square()) / 2).sqrt())
+    square = (scale[around].square().mean(dim=1) + usual.square()) / 2
+    return _Discs(bank, frames, radius, square.sqrt())
 
 
 @score(

@@ -101,12 +101,13 @@ def picture(tmp_path, fresh):
 
 def verdict(page):
     page.wait_for_selector(".verdict")
-    page.wait_for_function("document.getElementById('answers').ariaBusy === 'false'")
+    page.wait_for_function("() => document.getElementById('answers').ariaBusy === 'false'")
     return page.locator(".verdict").first
 
 
 def test_an_image_is_scaled_here_and_judged(opened, picture, guard, fresh, address):
     page = opened()
+    page.wait_for_selector("#images:not([hidden])")
     assert page.title() == "digits · offmap guard"
     seen = address[1].state.service.alarm.count
     page.set_input_files("#file", picture)
@@ -169,12 +170,12 @@ def test_numbers_are_taken_too(opened, fresh, guard):
     strange = [[[0.5] * 8] * 8]
     page.fill("#json", str([fresh[0].tolist(), strange, [1.0]]))
     page.click("#paste button")
-    page.wait_for_function("document.querySelectorAll('.verdict').length === 3")
+    page.wait_for_function("() => document.querySelectorAll('.verdict').length === 3")
     badges = page.locator(".badge").all_inner_texts()
     assert "Accepted" in badges[0] and "off the map" in badges[1] and "contract" in badges[2]
     page.fill("#json", str(fresh[0].flatten().tolist()))
     page.click("#paste button")
-    page.wait_for_function("document.querySelectorAll('.verdict').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.verdict').length === 1")
     page.fill("#json", "[1, 2")
     page.click("#paste button")
     assert "not JSON" in page.locator(".problem").inner_text()

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
-    from torch import Tensor
 
     from offmap.guard.choice import Choice
     from offmap.guard.coverage import Covered
     from offmap.guard.guard import Guard
+    from offmap.numerics.selective import GroupCounts
     from offmap.run import Split
 
 if TYPE_CHECKING:
@@ -103,33 +103,12 @@ def fit(
     made.save(out)
     console = Console()
     console.print(f"{out}: {made.facts.name} guarded by {' + '.join(made.facts.scores)}")
-    found = _checked(console, made, ready.check, ready.outliers, seed)
+    coverage, by_group = _checked(console, made, ready.check, ready.outliers, seed)
     if card is not None:
         from offmap.files import write_whole
 
-        write_whole(card, as_card(made, coverage=found).encode())
+        write_whole(card, as_card(made, coverage=coverage, groups=by_group).encode())
         console.print(f"card: {card}")
-
-
-def _by_group(guard: "Guard", check: "Split", groups: "Tensor") -> "Table":
-    """What refusing does to each group: the worst group is often the one that it does not help."""
-    from rich.table import Table
-
-    from offmap.estimate import proportion
-    from offmap.guard.coverage import judged
-    from offmap.numerics.selective import coverage_by_group
-
-    accepted, error = judged(guard, check)
-    found = coverage_by_group(accepted, error, groups)
-    table = Table(box=None, pad_edge=False)
-    for name in ("group", "accepted", "error", "error of accepted"):
-        table.add_column(name, justify="right")
-    for name, rows, wrong, kept, left in zip(*(part.tolist() for part in found), strict=True):
-        error_left = f"{proportion(left, kept):.1%}" if kept else "none accepted"
-        table.add_row(
-            str(name), f"{proportion(kept, rows):.1%}", f"{proportion(wrong, rows):.1%}", error_left
-        )
-    return table
 
 
 def _score(names: list[str], choice: Path | None) -> "str | list[str] | Choice":
@@ -153,34 +132,59 @@ def _checked(
     check: "Split | None",
     others: "Mapping[str, Split]",
     seed: int,
-) -> "dict[str, Covered]":
-    """Say what the guard promises, and what it does to data that neither part of it has seen."""
-    from rich.table import Table
-
-    from offmap.guard.coverage import coverage_matrix, refused
+) -> "tuple[dict[str, Covered] | None, GroupCounts | None]":
+    """Say what the guard promises, and what it does to data that no part of it has seen."""
+    from offmap.guard.coverage import coverage_matrix, judged, refused
+    from offmap.numerics.selective import coverage_by_group
     from offmap.seeds import derive
 
     facts = guard.facts
     console.print(
         f"Promise: refuses {facts.promise.value:.1%} of familiar inputs as off the map "
-        f"[{facts.promise.low:.1%}, {facts.promise.high:.1%}], at most {facts.alpha:g} on average."
+        f"[{facts.promise.low:.1%}, {facts.promise.high:.1%}]; {facts.alpha:g} was asked for."
     )
     if facts.accepted_risk is not None:
         console.print(f"Accepted answers err in {facts.accepted_risk:.2%} of cases.")
     if check is None:
         console.print("Not checked: there is no test split beside the calibration data.")
-        return {}
-    alarms = refused(guard, check)
-    console.print(f"Checked on {len(check):,} fresh examples: refuses {alarms:.1%}.")
+        return None, None
+    console.print(f"Checked on {len(check):,} fresh examples: refuses {refused(guard, check):.1%}.")
+    groups = None
     if check.groups is not None and check.known_targets is not None and guard.sight.classifies:
-        console.print(_by_group(guard, check, check.groups))
+        groups = coverage_by_group(*judged(guard, check), check.groups)
+        console.print(_by_group(groups))
     found = coverage_matrix(guard, check, facts.domain, derive(seed, "coverage"), others=others)
+    console.print(_covered(found))
+    console.print("A family that is not in the table may fare as badly as the worst of them.")
+    return found, groups
+
+
+def _by_group(groups: "GroupCounts") -> "Table":
+    """What refusing does to each group: the worst group is often the one that it does not help."""
+    from rich.table import Table
+
+    from offmap.estimate import proportion
+
     table = Table(box=None, pad_edge=False)
-    for name, justify in (("strangers", "left"), ("", "left"), ("refused", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name, cell in sorted(found.items(), key=lambda item: (item[1].distance, item[0])):
+    for name in ("group", "accepted", "error", "error of accepted"):
+        table.add_column(name, justify="right")
+    for name, rows, wrong, kept, left in zip(*(part.tolist() for part in groups), strict=True):
+        error_left = f"{proportion(left, kept):.1%}" if kept else "none accepted"
+        table.add_row(
+            str(name), f"{proportion(kept, rows):.1%}", f"{proportion(wrong, rows):.1%}", error_left
+        )
+    return table
+
+
+def _covered(found: "Mapping[str, Covered]") -> "Table":
+    """Which families of strangers are refused, near ones first."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("strangers")
+    table.add_column("")
+    table.add_column("refused", justify="right")
+    for name, cell in sorted(found.items(), key=lambda item: item[1].distance != "near"):
         note = cell.distance if cell.strange else f"{cell.distance}, may pass"
         table.add_row(name, note, f"{cell.refused:.1%}")
-    console.print(table)
-    console.print("A family that is not in the table may fare as badly as the worst of them.")
-    return found
+    return table

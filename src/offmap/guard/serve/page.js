@@ -6,6 +6,7 @@ const WORDS = {
   uncertain: "Refused: too uncertain", disputed: "Refused: its neighbors disagree",
   drift: "Refused: the traffic has drifted",
 };
+const LARGEST = 4096; // pixels on a side of what is averaged exactly
 let guard = null;
 let token = "";
 let picture = null; // the image as it was given, for when an option changes
@@ -29,7 +30,7 @@ async function open() {
   by("shape").textContent = domain.shape.join(" × ");
   by("size").textContent = frame() ? `${frame().width} × ${frame().height} pixels` : "";
   by("images").hidden = !frame();
-  by("numbers").open = !frame();
+  if (!frame()) by("numbers").open = true;
   const facts = {
     Guard: `${guard.name}, version ${guard.model_version}`,
     Score: guard.scores.join(" + "),
@@ -63,6 +64,11 @@ function element(name, text, kind) {
 async function take(file) {
   try {
     picture = await createImageBitmap(file);
+    const side = Math.max(picture.width, picture.height);
+    if (side > LARGEST) {
+      const smaller = { resizeQuality: "high", resizeWidth: Math.ceil((picture.width * LARGEST) / side) };
+      picture = await createImageBitmap(picture, smaller);
+    }
   } catch {
     return complain("This file is no image that the browser can read.");
   }
@@ -76,34 +82,59 @@ async function askImage() {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
   context.fillStyle = "#000";
   context.fillRect(0, 0, width, height);
   const how = document.querySelector("input[name=fit]:checked").value === "cover" ? Math.max : Math.min;
-  const small = shrunk(picture, how(width / picture.width, height / picture.height));
-  context.drawImage(small, (width - small.width) / 2, (height - small.height) / 2);
+  const scale = how(width / picture.width, height / picture.height);
+  const size = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const small = resized(picture, ...size);
+  context.drawImage(small, Math.round((width - size[0]) / 2), Math.round((height - size[1]) / 2));
   if (by("invert").checked) invert(context, width, height);
   by("seen").hidden = false;
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   await show("/answer?counted=false", { method: "POST", body: blob, headers: { "Content-Type": "image/png" } });
 }
 
-// Halving again and again averages every pixel; one big step would skip most of them.
-function shrunk(image, scale) {
-  const width = Math.max(1, Math.round(image.width * scale));
-  const height = Math.max(1, Math.round(image.height * scale));
-  let now = image;
-  for (;;) {
-    const next = document.createElement("canvas");
-    next.width = Math.max(width, Math.ceil(now.width / 2));
-    next.height = Math.max(height, Math.ceil(now.height / 2));
-    if (scale >= 1) [next.width, next.height] = [width, height];
-    const context = next.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(now, 0, 0, next.width, next.height);
-    now = next;
-    if (now.width === width && now.height === height) return now;
+// Each new pixel is the mean of the area that it covers. (Browsers look at a few points of it.)
+function resized(image, width, height) {
+  const made = document.createElement("canvas");
+  [made.width, made.height] = [width, height];
+  const context = made.getContext("2d");
+  if (width > image.width || height > image.height) {
+    context.drawImage(image, 0, 0, width, height);
+    return made;
   }
+  const whole = document.createElement("canvas");
+  [whole.width, whole.height] = [image.width, image.height];
+  const from = whole.getContext("2d", { willReadFrequently: true });
+  from.fillStyle = "#000"; // behind what is clear
+  from.fillRect(0, 0, whole.width, whole.height);
+  from.drawImage(image, 0, 0);
+  const shades = Float32Array.from(from.getImageData(0, 0, whole.width, whole.height).data);
+  const rows = means(shades, image.height, image.width, width, 1, image.width);
+  const all = means(rows, width, image.height, height, width, 1);
+  context.putImageData(new ImageData(Uint8ClampedArray.from(all, Math.round), width, height), 0, 0);
+  return made;
+}
+
+// Means along one axis: `lines` lines of `before` pixels become lines of `after`. Neighbors on a
+// line are `step` pixels apart, neighboring lines `next`.
+function means(shades, lines, before, after, step, next) {
+  const out = new Float32Array(4 * lines * after);
+  const ahead = step === 1 ? after : 1; // where lines lie in the result
+  for (let place = 0; place < after; place += 1) {
+    const [low, high] = [(place * before) / after, ((place + 1) * before) / after];
+    for (let at = Math.floor(low); at < high; at += 1) {
+      const share = (Math.min(at + 1, high) - Math.max(at, low)) / (high - low);
+      for (let line = 0; line < lines; line += 1) {
+        const [source, target] = [4 * (line * next + at * step), 4 * (line * ahead + place * step)];
+        for (let channel = 0; channel < 4; channel += 1) {
+          out[target + channel] += share * shades[source + channel];
+        }
+      }
+    }
+  }
+  return out;
 }
 
 function invert(context, width, height) {
