@@ -64,7 +64,7 @@ def served(arguments: list[str]) -> str:
                 break
         process.send_signal(signal.SIGTERM)
         said.append(process.communicate(timeout=60)[0])
-    assert process.returncode == 0, said
+    assert process.returncode in (0, -signal.SIGTERM), said  # it ends as it was told to
     return "".join(said)
 
 
@@ -192,6 +192,24 @@ def test_what_is_shown_works(page, folder, capsys):
         exec(script, {})
     assert re.search(r"\d\.\d+ \[-?\d", capsys.readouterr().out)
     assert list(folder.glob("*/report.html"))
+
+
+def test_the_guard_is_as_shown(folder, capsys):
+    page = ROOT / "docs" / "guard.md"
+    for command in commands(page):
+        if command[:2] == ["guard", "serve"]:
+            assert "200" in served(command)
+        else:
+            assert app(command, standalone_mode=False) in (None, 0), command
+    said = capsys.readouterr().out
+    assert "Take " in said and "Promise: refuses" in said and "nearest training example" in said
+    assert "# Guard of digits" in (folder / "guard.md").read_text(encoding="utf-8")
+    for title, script in blocks(page, "python"):
+        assert not title
+        exec(script, {})
+    assert "False" in capsys.readouterr().out  # noise was refused
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried and not failed
 
 
 def test_the_examples_of_the_kernels_give_what_they_say():

@@ -219,6 +219,7 @@ def test_a_score_is_found_and_fitted(tmp_path):
     from offmap.testing import tiny
 
     run = tiny.regression()
+    assert run.train is not None and run.test is not None
     middle = run.train.inputs.double().mean(dim=0)
     truth = (run.test.inputs.double() - middle).norm(dim=1).sum().item()
     assert float(done.stdout) == pytest.approx(truth, rel=1e-9)

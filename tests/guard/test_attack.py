@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 from offmap.attempt import InputError
 from offmap.estimate import exact
 from offmap.guard.atlas import Atlas
-from offmap.guard.attack import attack, infiltrate
+from offmap.guard.attack import AttackResult, attack, infiltrate
 from offmap.guard.descent import Ball
 from offmap.guard.facts import Facts
 from offmap.guard.guard import Guard
@@ -82,7 +83,7 @@ def _weight(d: int) -> Tensor:
     return torch.arange(1.0, d + 1)
 
 
-def _hit(guard, split, seed=0, **settings):
+def _hit(guard: Guard, split: Split, seed: int = 0, **settings: Any) -> AttackResult:
     settings = {"steps": 40, "restarts": 3, "examples": 60} | settings
     return attack(guard, split, generator=torch.Generator().manual_seed(seed), **settings)
 
@@ -155,6 +156,50 @@ def test_answers_that_must_be_sure_cost_the_attacker_more():
     radius = margin.median().item() + 1e-3
     result = _hit(guard, split, radius=radius)
     assert torch.equal(result.columns["adaptive"], margin < radius)
+
+
+class Rivals(nn.Module):
+    """Classes 1 and 2 rise together with the first number; the second one parts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 3, bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[0.0, 0.0], [10.0, 0.0], [10.0, -40.0]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x)
+
+
+def test_who_knows_that_answers_must_be_sure_parts_the_rivals():
+    """The oblivious attacker leaves class 1 no more likely than class 2, and is found uncertain."""
+    guard = _guard(Rivals(), _familiar, sure=math.log(0.9))
+    split = Split(torch.tensor([[-0.2, 1e-3], [-0.2, -0.5]]), torch.zeros(2).long())
+    result = _hit(guard, split, radius=0.45, restarts=2)
+    assert result.columns["bare"].all()
+    assert result.columns["oblivious"].tolist() == [False, True]
+    assert result.columns["adaptive"].all()
+
+
+class Corner(nn.Module):
+    """Class 1 beyond a sum of 1; flat before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((1, 8), 10.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        lead = (self.scale * (x.mean(dim=1, keepdim=True) - 0.25).relu()).mean(dim=1) - 0.01
+        return torch.stack([torch.zeros_like(lead), lead], dim=1)
+
+
+def test_an_example_of_another_class_shows_the_way_where_the_network_is_flat():
+    inputs = torch.stack([torch.zeros(8), torch.full((8,), 0.3)])
+    split = Split(inputs, torch.tensor([0, 1]), name="test")
+    result = _hit(_guard(Corner(), _familiar), split, radius=0.3, examples=2, restarts=4)
+    assert result.columns["oblivious"].tolist() == [False, True]
+    assert result.columns["adaptive"].tolist() == [True, True]
+    assert result.columns["bare"].tolist() == [True, True]
 
 
 def test_the_dispute_of_neighbors_is_part_of_the_guard():
@@ -323,6 +368,7 @@ def test_says_that_a_score_without_gradient_limits_the_attack():
 
 def test_refuses_what_cannot_be_attacked():
     split, guard = _points(5), _guard(_linear(_weight(4)), _familiar)
+    settings: dict[str, Any]
     for settings in ({"radius": 0.0}, {"radius": 0.1, "steps": 0}, {"radius": 0.1, "examples": 0}):
         with pytest.raises(ValueError, match="expected radius > 0 and steps, restarts, examples"):
             _hit(guard, split, **settings)

@@ -19,18 +19,13 @@ from . import worlds
 fit = partial(fit_guard, worlds.network(), score="energy", alpha=0.1)
 
 
-def within(found, rate, count):
-    """Whether a count of successes is one of that rate, within four standard errors."""
-    return abs(found / count - rate) < 4 * math.sqrt(rate * (1 - rate) / count)
-
-
 # ---------------------------------------------------------------------------------- the promise
 
 
 def test_false_alarms_follow_the_promise_over_many_calibrations(generator):
     """The rate is known exactly for each guard; its law is Beta, of mean alpha (n - 1) / n or so."""
     train = worlds.drawn(60, generator)
-    guards = [fit(train, worlds.drawn(100, generator)) for _ in range(150)]
+    guards = [fit(train, worlds.drawn(100, generator)) for _ in range(100)]
     rates = torch.tensor([worlds.strange(guard) for guard in guards])
     promise = guards[0].promise
     assert promise.n == 100
@@ -38,36 +33,36 @@ def test_false_alarms_follow_the_promise_over_many_calibrations(generator):
     assert rates.mean() <= 0.1 + 4 * error
     assert abs(rates.mean() - promise.value) < 4 * error
     outside = int(((rates < promise.low) | (rates > promise.high)).sum())
-    assert outside / 150 < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 150)
+    assert outside / 100 < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 100)
 
 
 def test_with_confidence_the_rate_holds_for_each_calibration_set(generator):
     train = worlds.drawn(60, generator)
     plain, sure = [], []
-    for _ in range(100):
+    for _ in range(60):
         calibration = worlds.drawn(150, generator)
         plain.append(worlds.strange(fit(train, calibration)) > 0.1)
         sure.append(worlds.strange(fit(train, calibration, confidence=0.9)) > 0.1)
-    assert sum(sure) / 100 <= 0.1 + 4 * math.sqrt(0.09 / 100)
-    assert sum(plain) > 25  # without it, about every second set has bad luck
+    assert sum(sure) / 60 <= 0.1 + 4 * math.sqrt(0.09 / 60)
+    assert sum(plain) > 15  # without it, about every second set has bad luck
 
 
 def test_per_class_the_rate_holds_in_each_class(generator):
     train = worlds.drawn(60, generator)
     rates = []
-    for _ in range(80):
+    for _ in range(50):
         guard = fit(train, worlds.drawn(240, generator), per_class=True)
         assert guard.facts.per_class
         rates.append([2 * stats.norm.cdf(c) - 1 for c in worlds.narrowest(guard)])
-    rates = torch.tensor(rates)  # [80, 2], of all inputs of that class
-    assert (rates.mean(dim=0) <= 0.1 + 4 * rates.std(dim=0) / math.sqrt(80)).all()
+    rates = torch.tensor(rates)  # [50, 2], of all inputs of that class
+    assert (rates.mean(dim=0) <= 0.1 + 4 * rates.std(dim=0) / math.sqrt(50)).all()
     assert (rates.mean(dim=0) > 0.06).all()
 
 
 def test_accepted_answers_err_less_than_the_risk(generator):
     train = worlds.drawn(60, generator)
     broken, made = 0, 0
-    for _ in range(100):
+    for _ in range(60):
         try:
             guard = fit(train, worlds.drawn(500, generator), risk=0.15)
         except InputError as error:
@@ -77,8 +72,8 @@ def test_accepted_answers_err_less_than_the_risk(generator):
         broken += worlds.risk(guard) > 0.15
         share = guard.facts.accepted_risk
         assert share.low == 0 <= share.value <= share.high == 0.15
-    assert made > 50
-    assert broken <= 100 * (0.05 + 4 * math.sqrt(0.05 * 0.95 / 100))
+    assert made > 30
+    assert broken <= 60 * (0.05 + 4 * math.sqrt(0.05 * 0.95 / 60))
     assert 0.19 < worlds.risk(fit(train, worlds.drawn(500, generator))) < 0.24  # without it
 
 
@@ -86,25 +81,25 @@ def test_disputes_raise_false_alarms_at_their_rate(generator):
     """Refused on fresh data by the neighbors' p-value alone, whatever else is said."""
     train, fresh = worlds.drawn(300, generator), worlds.drawn(4000, generator).inputs
     rates = []
-    for _ in range(30):
+    for _ in range(20):
         guard = fit(train, worlds.drawn(200, generator), disputed=0.2)
         _, shared = guard.dispute(guard.sight(fresh), None)
         rates.append((shared <= 0.2).double().mean().item())
     rates = torch.tensor(rates)
-    assert rates.mean() <= 0.2 + 4 * rates.std() / math.sqrt(30)
+    assert rates.mean() <= 0.2 + 4 * rates.std() / math.sqrt(20)
     assert rates.mean() > 0.1
 
 
 def test_an_ensemble_keeps_the_rate_too(generator):
     train, fresh = worlds.drawn(100, generator), worlds.drawn(4000, generator).inputs
     rates = []
-    for _ in range(30):
+    for _ in range(20):
         guard = fit(train, worlds.drawn(200, generator), score=("energy", "mahalanobis"))
         assert guard.facts.counts["reference"] == 40
         assert guard.facts.counts["calibration"] == 160
         rates.append((guard(fresh).reason == 2).double().mean().item())
     rates = torch.tensor(rates)
-    assert rates.mean() <= 0.1 + 4 * rates.std() / math.sqrt(30)
+    assert rates.mean() <= 0.1 + 4 * rates.std() / math.sqrt(20)
     assert rates.mean() > 0.06
 
 
@@ -149,33 +144,34 @@ def test_model_modes_gradients_and_random_state_stay(digits_run, calibration_dig
 
 
 class _Watched(Table):
-    """Rows that are made when they are read, and the most that were asked for at once."""
+    """Images that are made when they are read, and the most that were asked for at once."""
 
-    def __init__(self, count, numbers, seed):
-        self.count, self.shape, self.dtype, self.seed = count, (numbers,), torch.float32, seed
-        self.most = 0
+    shape, dtype = (1, 64, 64), torch.float32
+
+    def __init__(self, count, seed):
+        self.count, self.seed, self.most = count, seed, 0
 
     def __len__(self):
         return self.count
 
     def take(self, rows):
         self.most = max(self.most, len(rows))
-        wave = torch.arange(self.shape[0]) * (0.1 + self.seed) + 1
-        return (rows[:, None] * 0.37 * wave).sin()
+        wave = torch.arange(4096.0) + self.seed
+        return (rows[:, None] * 0.37 + wave).sin().view(-1, *self.shape)
 
 
 def test_data_larger_than_memory_is_streamed():
-    """512 KiB may be held; the rows take 16 MiB, and are read 256 or a chunk's worth at a time."""
-    table, few = _Watched(64_000, 64, 0), _Watched(300, 64, 0.01)
-    train = Split(table, torch.arange(64_000) % 3, memory=2**19)
-    model = nn.Linear(64, 3)
-    with torch.no_grad():
-        model.weight.copy_(torch.randn(3, 64, generator=torch.Generator().manual_seed(0)))
-    guard = fit_guard(model, train, Split(few), score="energy", memory=2**19, atlas=60_000)
-    assert guard.facts.counts["train"] == 64_000
-    assert guard.facts.counts["atlas"] == 2**19 // (8 * 4 * 64)
-    assert table.most <= 40 * 2**20 // 256 // 1
+    """16 MiB may be held; the rows take 80 MiB, and are read in chunks of 40 MiB at most."""
+    table, few = _Watched(5000, 0.0), _Watched(300, 0.1)
+    train = Split(table, torch.arange(5000) % 3, memory=2**24)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4096, 8), nn.Linear(8, 3))
+    guard = fit_guard(model, train, Split(few), score="feature_neighbors", memory=2**24)
+    assert table.most <= 2560
+    assert guard.facts.counts["train"] == guard.facts.counts["atlas"] == 5000
+    assert guard.atlas.pictures.shape == (5000, 1, 64, 64)
     assert guard.answer(few.take(torch.arange(2)))[0].neighbors
+    small = fit_guard(model, train, Split(few), score="energy", memory=2**18)
+    assert small.facts.counts["atlas"] == 2**18 // (8 * 4 * 8)
 
 
 # ------------------------------------------------------------------------------------- bad input
@@ -229,8 +225,8 @@ class _Torn(nn.Module):
 
 def test_features_that_are_not_finite_are_refused(generator):
     train = Split(torch.linspace(-1.9, 4, 60)[:, None], torch.arange(60) % 2)
-    calibration = Split(torch.linspace(-1.8, 1.8, 100)[:, None])
-    with pytest.raises(InputError, match=r"score mahalanobis: expected finite"):
+    calibration = Split(torch.linspace(-1.813, 1.807, 100)[:, None])
+    with pytest.raises(InputError, match=r"train: expected finite features .* 'head', .* row 40"):
         fit_guard(_Torn(), train, calibration, score="mahalanobis")
     narrow = Split(torch.linspace(-1.9, 1.9, 60)[:, None], torch.arange(60) % 2)
     with pytest.raises(InputError, match=r"expected finite scores, got nan at example 100 of"):

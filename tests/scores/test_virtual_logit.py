@@ -97,7 +97,9 @@ def test_refuses_features_that_are_not_finite(behind, fit, linear):
 
 def test_refuses_features_too_wide_for_the_memory(behind, fit, linear):
     known = behind(torch.rand(20, 100), linear(100, 3), memory=100_000)
-    with pytest.raises(ValueError, match=r"expected room for second moments of 100 features at 'head', 320"):
+    with pytest.raises(
+        ValueError, match=r"expected room for second moments of 100 features at 'head', 320"
+    ):
         fit(virtual_logit, known)
 
 

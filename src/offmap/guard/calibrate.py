@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from offmap.attempt import InputError
 from offmap.estimate import Estimate, proportion
+from offmap.guard.facts import shared
 from offmap.guard.guard import Guard
 from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight, scores_of
@@ -58,7 +59,8 @@ def calibrated(
     if classes is None:
         one = knots(values, confidence=confidence)
         return Ruler(score, one.position[None], one.level[None], rate)
-    many = grouped_knots(values, classes, int(classes.max()) + 1, confidence=confidence)
+    groups = int(classes.max()) + 1
+    many = grouped_knots(values, classes, groups, confidence=shared(confidence, groups))
     return Ruler(score, many.position, many.level, rate)
 
 
@@ -86,7 +88,7 @@ def check_counts(
     if classes is not None:
         counts = torch.bincount(classes, minlength=class_count).tolist()
         parts = {f"examples that the network calls class {c}": n for c, n in enumerate(counts)}
-    least = needed(rate, confidence=confidence)
+    least = needed(rate, confidence=shared(confidence, len(parts)))
     for what, had in parts.items():
         if had < least:
             sure = "" if confidence is None else f" with confidence {confidence:g}"
@@ -110,10 +112,11 @@ def promise(
 ) -> Estimate:
     """The realized rate of false alarms; with classes, from the least to the greatest of any."""
     counts = [count] if classes is None else classes.bincount().tolist()
-    laws = [realized(n, alpha, confidence=confidence) for n in counts if n]
-    mean = sum(law.mean * n for law, n in zip(laws, [n for n in counts if n], strict=True))
+    each = shared(confidence, len(counts))
+    laws = [realized(n, alpha, confidence=each) for n in counts]
+    mean = sum(law.mean * n for law, n in zip(laws, counts, strict=True)) / sum(counts)
     low, high = min(law.low for law in laws), max(law.high for law in laws)
-    return Estimate(mean / sum(counts), low, high, "bound", count)
+    return Estimate(mean, low, high, "bound", count)
 
 
 def selective(guard: Guard, selection: Split) -> Guard:

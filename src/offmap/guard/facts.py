@@ -81,3 +81,8 @@ def from_plain(value: Mapping[str, Any]) -> Facts:
     said = decode(dict(value))
     dtype = getattr(torch, said["domain"]["dtype"])
     return Facts(**said | {"domain": Domain(**said["domain"] | {"dtype": dtype})})
+
+
+def shared(confidence: float | None, groups: int) -> float | None:
+    """The certainty that each group needs for all of them together to have `confidence`."""
+    return None if confidence is None else 1 - (1 - confidence) / groups

@@ -26,7 +26,7 @@ from offmap.survey import fingerprint_weights
 if TYPE_CHECKING:
     from offmap.guard.guard import Guard
 
-HEADER, CHECKSUM = "offmap", "checksum"  # keys of the metadata
+HEADER = "offmap"  # the one key of the metadata: JSON, with a checksum in it
 NETWORK = "sight."  # tensors of the network, which stay out of the file
 ATLAS = ("points", "center", "rows", "targets", "pictures")
 
@@ -45,11 +45,12 @@ def write(guard: "Guard", path: str | Path) -> None:
     tensors = _own_storage(
         {name: part for name, part in guard.state_dict().items() if not name.startswith(NETWORK)}
     )
-    text = json.dumps(_header(guard))
+    said = _header(guard)
+    text = json.dumps({"checksum": checksum(said, tensors)} | said)
     with writing(Path(path)) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode  # as any new file here; safetensors locks others out
-        save_file(tensors, temporary, {HEADER: text, CHECKSUM: checksum(text, tensors)})
+        save_file(tensors, temporary, {HEADER: text})
         temporary.chmod(mode)
 
 
@@ -91,9 +92,9 @@ def header(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[0]
 
 
-def checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of the header's text and of all tensors, in the order of their names."""
-    digest = blake2b(text.encode(), digest_size=16)
+def checksum(said: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Of the header and of all tensors, in the order of their names."""
+    digest = blake2b(json.dumps(said).encode(), digest_size=16)
     digest.update(fingerprint_weights(dict(sorted(tensors.items()))).encode())
     return digest.hexdigest()
 
@@ -168,20 +169,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path}: expected the file of a guard, got safetensors without its header (are these "
             "the weights of a network?): give what guard.save() wrote"
         )
-    text = metadata[HEADER]
-    header = readable(lambda: json.loads(text), f"{path}: the header")
-    schema = header.get("schema") if isinstance(header, dict) else None
+    said = readable(lambda: json.loads(metadata[HEADER]), f"{path}: the header")
+    schema = said.get("schema") if isinstance(said, dict) else None
     if not isinstance(schema, int) or schema > SCHEMA:
         raise InputError(
             f"{path}: expected a guard of schema {SCHEMA} or older, got {schema!r}: "
             "install a newer offmap"
         )
-    if metadata.get(CHECKSUM) != checksum(text, state):
+    if said.pop("checksum", None) != checksum(said, state):
         raise InputError(
             f"{path}: expected thresholds and tensors as they were saved, got others (the checksum "
             "differs): the file was changed or damaged, so save the guard again"
         )
-    return header, state
+    return said, state
 
 
 def _opened(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -143,7 +143,7 @@ class Pursuit:
         if self.true is not None:
             assert seen.logits is not None
             gap = self._gap(seen.logits, rows)
-            cost = cost
+            cost = cost + (gap / self._unit + MARGIN).relu()
             won = won & (gap < 0)
         return torch.where(won, -torch.inf, cost.detach()), _slope(cost, points)
 

@@ -129,13 +129,22 @@ def _features(sight: Sight, split: Split, logits: list[Tensor]) -> Iterator[Bloc
     """The features of each batch; its logits go into the list on the way.
 
     Raises:
-        InputError: If the layer is not called.
+        InputError: If the layer is not called, or sees numbers that are none.
     """
+    first = 0
     for seen in views(sight, split):
         if seen.features is None:
             raise InputError(
                 f"expected layer {sight.layer!r} to be called on every pass, got a pass without: "
                 "set feature_layer to one that is"
             )
+        finite = seen.features.isfinite().all(dim=1)
+        if not bool(finite.all()):
+            bad = first + int((~finite).nonzero()[0])
+            raise InputError(
+                f"{split.name}: expected finite features at the input of {sight.layer!r}, got NaN "
+                f"or infinity at row {bad}: look at this input and at the weights"
+            )
+        first += len(finite)
         logits += [] if seen.logits is None else [seen.logits.cpu()]
         yield f"features of {split.name}", seen.features.cpu().numpy()

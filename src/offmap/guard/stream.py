@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from offmap.guard.guard import Guard
+from offmap.guard.facts import shared
 from offmap.numerics.conformal import levels
 from offmap.numerics.martingale import BETS, Wealth, alarmed, updated
 
@@ -52,7 +52,7 @@ class StreamAlarm:
 
     def __init__(
         self,
-        maps: Sequence[tuple[Float64[Tensor, " m"], Float64[Tensor, " m"]]],
+        maps: Sequence[tuple[Float64[Tensor, " _"], Float64[Tensor, " _"]]],
         risk: float = FALSE_ALARM,
     ) -> None:
         if not 0 < risk < 1:
@@ -63,15 +63,21 @@ class StreamAlarm:
         self.state = State()
 
     @classmethod
-    def of(cls, guard: Guard, risk: float = FALSE_ALARM) -> "StreamAlarm":
-        """The alarm for the traffic of a guard.
+    def of(
+        cls,
+        level: Float64[Tensor, "g m"],
+        confidence: float | None = None,
+        risk: float = FALSE_ALARM,
+    ) -> "StreamAlarm":
+        """The alarm for the traffic of a guard, whose calibration it shares.
 
         Args:
-            guard: Its calibration is the alarm's.
+            level: The levels of the guard's p-values (of its `Ruler`), a row for each group.
+            confidence: The certainty that they were made for; None: on average.
             risk: Chance over all time that the alarm goes on although nothing has changed.
         """
-        confidence, rows = guard.facts.confidence, guard.ruler.level.cpu()
-        maps = []
+        maps, rows = [], level.cpu()
+        confidence = shared(confidence, len(rows))
         for row in rows:
             count = _count(row.min().item(), confidence)
             certainty = 1 - risk / 2 / len(rows)  # in every group at once

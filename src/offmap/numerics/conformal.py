@@ -373,9 +373,9 @@ def benjamini_hochberg(p: Float[Tensor, " n"], rate: float) -> Bool[Tensor, " n"
 
     Refused are the k smallest p-values, k the largest with p_(k) <= rate k / n. Though p-values
     share one calibration set, the expected share of false discoveries is at most rate times the
-    share of familiar inputs: given the scores of one of these and of the calibration set, unordered,
-    the lower the rank of that one, the lower every other p-value (Bates et al. 2023). The argument
-    holds for the exact p-values and, at a slope bound fixed in advance, for the majorant.
+    share of familiar inputs: given the scores of one of these and of the calibration set as a set,
+    the smaller that one's p-value, the smaller are all others (Bates et al. 2023). The argument
+    holds for the exact p-values and, with a bound on the slope fixed in advance, for the majorant.
 
     Raises:
         ValueError: If the rate is not between 0 and 1, or a p-value is not in [0, 1].

@@ -70,8 +70,8 @@ def _counts(bins: Int[Tensor, " n"]) -> Int64[Tensor, " b"]:
 
 
 def _order(values: Tensor) -> Int32[Tensor, " n"]:
-    """Whole numbers that are ordered as the floats; both zeros are one."""
-    return _flipped((values.detach().cpu().float().flatten() + 0.0).view(torch.int32))
+    """Whole numbers that are ordered as the floats (minus zero comes before zero)."""
+    return _flipped(values.detach().cpu().float().flatten().view(torch.int32))
 
 
 def _flipped(bits: Int32[Tensor, " n"]) -> Int32[Tensor, " n"]:

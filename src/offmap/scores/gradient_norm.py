@@ -42,5 +42,5 @@ def gradient_norm(
 
     with features :math:`z`, softmax :math:`p` and :math:`u_k = 1 / c`.
     """
-    apart = logits.double().softmax(dim=-1) - 0
+    apart = logits.double().softmax(dim=-1) - 1 / logits.shape[-1]
     return -features.abs().sum(dim=-1, dtype=torch.double) * apart.abs().sum(dim=-1)

@@ -15,7 +15,7 @@ SAMPLE = 2000  # rows of the bank whose distances set the width
 
 
 def _fit(
-    known: Known, *, k: int = 20, bank: int | None = None, generator: torch.Generator
+    known: Known, *, k: int = 10, bank: int | None = None, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The training features with their classes, and the usual distance to the k-th neighbor.
 
@@ -74,7 +74,7 @@ def neighbor_disagreement(
     labels: Int64[Tensor, " m"],
     width: Float[Tensor, ""],
     *,
-    k: int = 20,
+    k: int = 10,
 ) -> Float[Tensor, " n"]:
     r"""Weighted share of the k nearest training features with another class than the predicted.
 

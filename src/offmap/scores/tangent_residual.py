@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from offmap.attempt import InputError
 from offmap.measure import Paper
-from offmap.numerics.bank import Index, nearest
+from offmap.numerics.bank import nearest
 from offmap.numerics.dimension import maximum_likelihood, neighborhoods
 from offmap.numerics.neighbors import search
 from offmap.score import Known, score
@@ -147,7 +147,7 @@ def tangent_residual(
     /,
     mean: Float64[Tensor, " d"],
     axes: Float64[Tensor, "d c"],
-    bank: Float[Tensor, "m c"] | Index,
+    bank: Float[Tensor, "m c"],
     frames: Float[Tensor, "m c r"],
     radius: Float[Tensor, " m"],
     scale: Float[Tensor, " m"],

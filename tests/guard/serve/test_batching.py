@@ -142,7 +142,7 @@ def test_the_network_fails_on_some_rows(judge, fresh, poison, places, words):
 
 def test_the_alarm_refuses_or_warns(guard, fresh):
     for drift, refused in (("refuse", True), ("warn", False)):
-        alarm = StreamAlarm.of(guard)
+        alarm = StreamAlarm.of(guard.ruler.level)
         judge = Judge(guard, alarm, drift, 64, Metrics("digits", guard.facts))
         before = judge([Job(fresh[:50])])[0]
         assert not before.alarm and int(before.verdict.accepted.sum()) > 40

@@ -161,7 +161,7 @@ def test_the_alarm_goes_on_where_it_was(client, guard, fresh, tmp_path):
     first.app.state.service.stop()
     second = client(store=Store(path))
     assert second.get("/alarm").json() == before and before["inputs"] == 60
-    alarm = StreamAlarm.of(guard)
+    alarm = StreamAlarm.of(guard.ruler.level)
     direct = guard(fresh[:60])
     alarm.update(direct.p_value, direct.prediction)
     assert before["log_wealth"] == pytest.approx(alarm.log_wealth, abs=1e-3)

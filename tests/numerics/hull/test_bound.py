@@ -36,7 +36,7 @@ def test_is_below_the_distance_and_near_to_it(n, d):
     assert int(out.sum()) >= 60
     assert bool((bound[out] <= exact.distance_high[out] * (1 + 1e-9)).all())
     far = out & (exact.distance_low > 0.1 * points.norm(dim=1).mean())
-    assert float((1 - bound / exact.distance_low)[far].mean()) < 0.02
+    assert float((1 - bound / exact.distance_low)[far].mean()) < 0.05
     assert bool((bound[exact.inside] <= 0).all())
 
 
@@ -60,6 +60,19 @@ def test_inside_it_is_at_most_minus_the_depth():
     assert len(bound.unique()) == len(bound)  # inside, too, nothing is tied
     gain = torch.stack([bound[inside], signed[inside]]).corrcoef()[0, 1]
     assert float(gain) > 0.7
+
+
+def test_a_flat_hull_has_no_inside_but_ranks_what_lies_in_it():
+    points, queries = cloud(300, 3, seed=10)
+    flat, inside = (
+        torch.cat([rows, torch.zeros(len(rows), 2)], dim=1) for rows in (points, queries)
+    )
+    bound = signed_distance_bound(inside[:60], flat, steps=16)
+    assert len(bound.unique()) == 60
+    alone = signed_distance_bound(queries[:60], points, steps=16)
+    assert torch.allclose(bound, alone, atol=1e-4)
+    lifted = signed_distance_bound(inside[:60] + torch.tensor([0, 0, 0, 0, 2.0]), flat, steps=16)
+    assert bool((lifted > 1.9).all())
 
 
 def test_knows_the_box():

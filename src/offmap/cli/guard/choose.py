@@ -9,6 +9,8 @@ from offmap.cli import options
 from offmap.cli.guard import common
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.table import Table
 
     from offmap.guard.choice import Choice
@@ -70,7 +72,9 @@ def choose(
             feature_layer=run.feature_layer, seed=seed, memory=parse_bytes(memory),
         )  # fmt: skip
     console.print(table(found))
-    console.print(families(found, None if full else found.candidates[0].name))
+    shown = [one.name for one in found.candidates if full or one.scores == found.best]
+    for each in families(found, shown):
+        console.print(each)
     for name, reason in found.refused.items():
         console.print(f"{name}: {reason}", markup=False)
     for note in found.notes:
@@ -81,24 +85,22 @@ def choose(
         console.print(f"{out}: pass it to offmap guard fit --choice", markup=False)
 
 
-def families(found: "Choice", only: str | None) -> "Table":
-    """Every family of strangers with its intervals; for all candidates, or for one."""
+def families(found: "Choice", names: "Sequence[str]") -> "Iterator[Table]":
+    """For each of some candidates every family of strangers, with intervals."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False)
-    for name in ("score", "strangers", ""):
-        made.add_column(name)
-    for name in ("AUROC", "AUPR", "FPR at 95 %"):
-        made.add_column(name, justify="right")
-    for one in found.candidates:
+    for one in (one for one in found.candidates if one.name in names):
+        made = Table(box=None, pad_edge=False, title=one.name)
+        made.add_column("strangers")
+        made.add_column("")
+        for name in ("AUROC", "AUPR", "FPR at 95 %"):
+            made.add_column(name, justify="right")
         for name, cell in one.cells.items():
-            family = found.families[name]
-            if only in (None, one.name) or family.group == "outliers":
-                made.add_row(
-                    one.name, name, family.distance,
-                    f"{cell.auroc:.3f}", f"{cell.aupr:.3f}", f"{cell.fpr95:.1%}",
-                )  # fmt: skip
-    return made
+            made.add_row(
+                name, found.families[name].distance,
+                f"{cell.auroc:.3f}", f"{cell.aupr:.3f}", f"{cell.fpr95:.1%}",
+            )  # fmt: skip
+        yield made
 
 
 def table(found: "Choice") -> "Table":

@@ -44,7 +44,9 @@ class Service:
         self.guard, self.name, self.limits, self.drift = guard, name, limits, drift
         self.facts, self.version = guard.facts, guard.facts.model_version
         self.metrics, self.room = Metrics(name, guard.facts), Room(limits)
-        self.alarm = None if drift is None else StreamAlarm.of(guard)
+        self.alarm = None
+        if drift is not None:
+            self.alarm = StreamAlarm.of(guard.ruler.level, guard.facts.confidence)
         self.judge = Judge(guard, self.alarm, drift or "warn", limits.batch, self.metrics)
         self.batcher = Batcher(self.judge, limits)
         self.keeper = self._kept(store)

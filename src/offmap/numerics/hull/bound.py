@@ -58,8 +58,8 @@ def _sought(
     """The best direction that was met, with the coordinate axes to begin with."""
     variance = points.double().square().mean(dim=0)
     radius = variance.sum()
-    steep = SPREAD * radius + WIDEST * variance.amax()
-    best, normal = _axes(x, points)
+    steep = SPREAD * radius + WIDEST * variance.amax(dim=0)
+    best, normal = _axes(x, points, SHORT * radius.sqrt())
     slope = before = x
     for step in range(steps):
         v = slope + step / (step + 3) * (slope - before)
@@ -78,11 +78,16 @@ def _sought(
 
 
 def _axes(
-    x: Float64[Tensor, "n d"], points: Float[Tensor, "m d"]
+    x: Float64[Tensor, "n d"], points: Float[Tensor, "m d"], flat: Float64[Tensor, ""]
 ) -> tuple[Float64[Tensor, "n 1"], Float64[Tensor, "n d"]]:
-    """What the best of the coordinate axes proves, and that axis."""
-    above, below = x - points.amax(dim=0), points.amin(dim=0) - x
-    best, axis = torch.maximum(above, below).max(dim=1, keepdim=True)
+    """What the best of the coordinate axes proves, and that axis.
+
+    Not of those along which points hardly vary: there nothing is deep inside, and all would tie.
+    """
+    low, high = points.amin(dim=0).double(), points.amax(dim=0).double()
+    above, below = x - high, low - x
+    proved = torch.where(high - low > flat, torch.maximum(above, below), -torch.inf)
+    best, axis = proved.max(dim=1, keepdim=True)
     sign = torch.where(above > below, 1.0, -1.0).to(x.dtype)
     hit = torch.arange(x.shape[1], device=x.device) == axis
     return best, torch.where(hit, sign, 0.0)
