@@ -42,6 +42,7 @@ class Known:
         features: The inputs of its head [n, d]; None where it has no head that offmap can see.
         head: The layer that reads the features; None where it is not linear.
         memory: Bytes that a fit may hold.
+        tokens: Whether the inputs are token numbers, which have no distance.
     """
 
     inputs: Table
@@ -50,6 +51,7 @@ class Known:
     features: Features | None
     head: nn.Linear | None
     memory: int
+    tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +103,8 @@ class Score:
 
     def missing(self, known: Known) -> str | None:
         """Why it cannot be fitted on this network and data; None if it can."""
+        if "inputs" in self.seen and known.tokens:
+            return "token numbers have no distance: take a score of features or logits"
         if "logits" in self.seen and known.logits is None:
             return "the network does no classification"
         if "features" in self.seen and known.features is None:

@@ -12,6 +12,8 @@ from offmap.numerics.neighbors import search
 
 
 class Nearest(nn.Module):
+    bank: torch.Tensor
+
     def __init__(self, bank, k):
         super().__init__()
         self.register_buffer("bank", bank)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from offmap.score import Seen
 
-LEVELS = 64  # points at which a member's surprise is tabulated
+LEVELS = 64  # points at which a member's surprise is tabulated, at most
+GROUP = 5  # reference rows from one of them to the next, at least: two alone may nearly be tied
 CLOSE = 1e-4  # of the spread of the reference: points nearer than this are one
 TAIL = 0.1  # share of the reference rows, the strangest, from which the tail is read
 LEAST = round(2 / TAIL)  # reference rows
@@ -82,7 +83,7 @@ def ensemble(members: Sequence[nn.Module], reference: Sequence[Float[Tensor, " n
 def tabulated(
     reference: Float[Tensor, " n"],
 ) -> tuple[Float64[Tensor, " m"], Float64[Tensor, " m"], Float64[Tensor, " m"]]:
-    """Position, surprise and slope [LEVELS] of a score whose values on reference rows these are.
+    """Position, surprise and slope [m] of a score whose values on reference rows these are.
 
     Raises:
         ValueError: If there are fewer than 20 rows, or they are all equal or not finite.
@@ -97,7 +98,8 @@ def tabulated(
         )
     tail = max(2, round(TAIL * n))
     last = n - tail  # the tail begins here; so do equal values that reach into it from below
-    rows = torch.linspace(0, last, LEVELS, dtype=torch.double).round().long()
+    points = max(2, min(LEVELS, last // GROUP))
+    rows = torch.linspace(0, last, points, dtype=torch.double).round().long()
     rows = _apart(values, rows, CLOSE * (values[-1] - values[0]))
     position = values[rows]
     above = n - torch.searchsorted(values, position)  # at least as strange, itself included

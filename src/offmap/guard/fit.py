@@ -120,7 +120,7 @@ def fit_guard(
         check_counts(
             len(classes), alpha, confidence=confidence, classes=classes, class_count=class_count
         )
-    facts_known = known(sight, run.train, memory)
+    facts_known = known(sight, run.train, memory, tokens=run.domain.kind == "tokens")
     members = _members(names, facts_known, settings or {}, seed)
     ruler = calibrated(
         _joined(members, sight, uses.reference), sight, uses.calibration, alpha,

@@ -84,13 +84,14 @@ class Sight(nn.Module):
         return layer if isinstance(layer, nn.Linear) else None
 
 
-def known(sight: Sight, split: Split, memory: int) -> Known:
+def known(sight: Sight, split: Split, memory: int, *, tokens: bool = False) -> Known:
     """What scores may be fitted on: the training split, and the network's answers to it.
 
     Args:
         sight: The network.
         split: What it was trained on.
         memory: Bytes; features that take more than half of it go to a temporary file.
+        tokens: Whether the inputs are token numbers.
     """
     logits: list[Tensor] = []
     features = None
@@ -109,6 +110,7 @@ def known(sight: Sight, split: Split, memory: int) -> Known:
         features=features,
         head=sight.head,
         memory=memory,
+        tokens=tokens,
     )
 
 

@@ -65,7 +65,7 @@ def hull_distance(
     whitening: Float64[Tensor, "d d"],
     points: Float[Tensor, "m d"],
     *,
-    steps: int = 16,
+    steps: int = 12,
 ) -> Float64[Tensor, " n"]:
     r"""A lower bound on the distance to the hull of training features, in standard deviations.
 

@@ -26,7 +26,7 @@ BLOCK_BYTES = 64 * 2**20
 class _Discs(NamedTuple):
     """Pieces of tangent planes, one around the neighbors of each row of the bank."""
 
-    bank: Float64[Tensor, "m d"]  # centers
+    centers: Float64[Tensor, "m d"]
     frames: Float64[Tensor, "m d r"]  # orthonormal columns
     radius: Float64[Tensor, " m"]
     scale: Float64[Tensor, " m"]  # usual distance from the plane: there and everywhere, by halves
@@ -122,11 +122,11 @@ def _discs(rows: Mapped, near: Int64[Tensor, "m k"], dimension: int) -> _Discs:
         square = (apart - inside @ frames.mT).square().sum(dim=2) + off.squeeze(2).square()
         radius = inside.square().sum(dim=2).amax(dim=1).sqrt()
         parts.append(_Discs(center, frames, radius, square.mean(dim=1).sqrt()))
-    bank, frames, radius, scale = (torch.cat(part) for part in zip(*parts, strict=True))
-    around = search(bank, bank, k=min(near.shape[1], len(bank))).index
+    centers, frames, radius, scale = (torch.cat(part) for part in zip(*parts, strict=True))
+    around = search(centers, centers, k=min(near.shape[1], len(centers))).index
     usual = torch.maximum(scale.median(), FLOOR * radius.median())
     square = (scale[around].square().mean(dim=1) + usual.square()) / 2
-    return _Discs(bank, frames, radius, square.sqrt())
+    return _Discs(centers, frames, radius, square.sqrt())
 
 
 @score(
@@ -147,7 +147,7 @@ def tangent_residual(
     /,
     mean: Float64[Tensor, " d"],
     axes: Float64[Tensor, "d c"],
-    bank: Float[Tensor, "m c"],
+    centers: Float[Tensor, "m c"],
     frames: Float[Tensor, "m c r"],
     radius: Float[Tensor, " m"],
     scale: Float[Tensor, " m"],
@@ -168,7 +168,7 @@ def tangent_residual(
         inputs: The inputs.
         mean: Of training.
         axes: Main directions; what lies across all of them counts as off every plane.
-        bank: Centers.
+        centers: Of the discs.
         frames: Planes.
         radius: Of the discs.
         scale: Distance from the plane that is usual there.
@@ -176,8 +176,8 @@ def tangent_residual(
     """
     place = _place(inputs, mean, axes)
     along, off = place[:, :-1], place[:, -1:]
-    _, index = nearest(along, bank, k=min(discs, len(scale)))
-    apart = along[:, None] - functional.embedding(index, bank).double()
+    _, index = nearest(along, centers, k=min(discs, len(scale)))
+    apart = along[:, None] - functional.embedding(index, centers).double()
     frame = frames[index].double()
     inside = (apart[:, :, None] @ frame).squeeze(2)
     across = apart - (frame @ inside[..., None]).squeeze(3)

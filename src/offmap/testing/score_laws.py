@@ -44,8 +44,11 @@ class ScoreTrial:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the scores of train."""
-        return float(self.fitted(self.seen["train"]).std())
+        """Standard deviation of the scores of test: what a threshold has to tell apart.
+
+        Not of train, on which a distance from train is zero but for rounding.
+        """
+        return float(self.fitted(self.seen["test"]).std())
 
 
 def gives_finite_numbers(trial: ScoreTrial) -> Iterator[str]:
@@ -221,7 +224,7 @@ def _each(change: Callable[..., Tensor], *seen: Seen) -> Seen:
 
 
 def apart(values: Tensor, others: Tensor, spread: float) -> float:
-    """The largest difference, relative to the score and to how it varies over train."""
+    """The largest difference, relative to the score and to how it varies over test."""
     gap = ((values - others).abs() / (others.abs() + spread)).where(values != others, 0.0)
     return float(gap.max())
 

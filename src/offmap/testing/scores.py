@@ -88,15 +88,19 @@ def check_onnx(scores: Sequence[Score], run: TrainingRun | None = None) -> None:
         AssertionError: If one cannot be written as ONNX, or comes out otherwise.
     """
     where = tiny.classification() if run is None else run
-    found = [attempt(lambda score=score: try_score(score, where)) for score in scores]
+    found = [try_score(score, where) for score in scores]
     trials = [trial for trial in found if isinstance(trial, ScoreTrial)]
     if not trials:
         raise AssertionError(f"ONNX: expected a score that can be fitted on {where.name}, got none")
     said = attempt(lambda: _differences(trials))
-    if isinstance(said, Failure):  # of all together; the culprit is in the list
-        alone = {trial.score.name: attempt(lambda t=trial: _differences([t])) for trial in trials}
+    if isinstance(said, Failure):  # of all together: which of them is it?
+        alone = [(trial, attempt(lambda trial=trial: _differences([trial]))) for trial in trials]
         said = [
-            f"{name}: {what.traceback}" for name, what in alone.items() if isinstance(what, Failure)
+            complaint
+            for trial, what in alone
+            for complaint in (
+                [f"{trial.score.name}: {what.summary}"] if isinstance(what, Failure) else what
+            )
         ] or [said.traceback]
     if said:
         raise AssertionError("\n- ".join([f"ONNX on {where.name}:", *said]))

@@ -153,6 +153,9 @@ def _checked(
     if check.groups is not None and check.known_targets is not None and guard.sight.classifies:
         groups = coverage_by_group(*judged(guard, check), check.groups)
         console.print(_by_group(groups))
+    if facts.domain.kind == "tokens":
+        console.print("No strangers can be made of token numbers: none were tried.")
+        return None, groups
     found = coverage_matrix(guard, check, facts.domain, derive(seed, "coverage"), others=others)
     console.print(_covered(found))
     console.print("A family that is not in the table may fare as badly as the worst of them.")

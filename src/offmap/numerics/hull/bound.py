@@ -19,10 +19,10 @@ from torch import Tensor
 
 __all__ = ["signed_distance_bound"]
 
-FIRST, LAST = 0.1, 0.01  # tau at the first and the last step, in |v|^2
+FIRST, LAST = 0.1, 0.02  # tau at the first and the last step, in |v|^2
 # How much points vary that compete along a line, and so how long a step may be. At less, steps
 # overshoot, and a rounding error in the query grows a thousandfold; here it hardly grows at all.
-SPREAD, WIDEST = 0.4, 3.0  # of their mean squared radius, and of their largest variance
+SPREAD, WIDEST = 0.8, 3.0  # of their mean squared radius, and of their largest variance
 NEAR, SHORT = 0.1, 0.03  # root-mean-square radii: tau falls no more; a direction may be rounding
 
 
@@ -49,7 +49,7 @@ def signed_distance_bound(
     x = queries.double() - center
     normal = _sought(x.detach(), exact.to(points.dtype), steps)
     normal = normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
-    return (normal * x).sum(dim=1) - (normal @ exact.T).amax(dim=1)
+    return (normal * x).sum(dim=1) - (normal @ exact.T).mean(dim=1)
 
 
 def _sought(
@@ -60,10 +60,10 @@ def _sought(
     radius = variance.sum()
     steep = SPREAD * radius + WIDEST * variance.amax(dim=0)
     best, normal = _axes(x, points, SHORT * radius.sqrt())
-    slope = before = x
+    slope, before, across = x, x, points.T
     for step in range(steps):
         v = slope + step / (step + 3) * (slope - before)
-        height = v.to(points.dtype) @ points.T
+        height = v.to(points.dtype) @ across
         square = v.square().sum(dim=1, keepdim=True)
         length = square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()
         proved = ((v * x).sum(dim=1, keepdim=True) - height.amax(dim=1, keepdim=True)) / length
