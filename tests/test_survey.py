@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from offmap.attempt import InputError
-from offmap.survey import Survey, check_domain, examine, infer_domain, survey
 from offmap.run import Domain, History, Split, TrainingRun
+from offmap.survey import Survey, check_domain, examine, infer_domain, survey
 from offmap.table import Table
 
 

@@ -128,6 +128,12 @@ def test_attack_says_both_shares(offmap, network, data, fitted):
     text = " ".join(ran.out.split())
     assert "attacker does not know the guard" in text
     assert "attacker knows the guard" in text
+    ran = offmap(
+        "guard", "attack", fitted, *network, *data[2:], "--examples", "10", "--steps", "3",
+        "--restarts", "1", "--strangers", data[1],
+    )  # fmt: skip
+    assert ran.code == 0, ran
+    assert "accepted as they are" in " ".join(ran.out.split())
 
 
 def test_export(offmap, network, fitted, tmp_path):

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from offmap.engine.fingerprint import fingerprints, source
 from offmap.engine.graph import Builder
-from offmap.survey import examine
 from offmap.plan import Selection, choose
 from offmap.run import Checkpoint, Domain, Split, TrainingRun
+from offmap.survey import examine
 from offmap.testing import tiny
 
 CHEAP = (

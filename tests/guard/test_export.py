@@ -242,7 +242,9 @@ def test_a_network_that_cannot_be_followed_is_refused(tmp_path):
     inputs = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     guard = fit_guard(_Branches(), Split(inputs[:100], torch.arange(100) % 2), Split(inputs[100:]),
                       score="energy")  # fmt: skip
-    with pytest.raises(InputError, match=r"a network that torch\.export can follow, got \w+: ") as e:
+    with pytest.raises(
+        InputError, match=r"a network that torch\.export can follow, got \w+: "
+    ) as e:
         export(guard, tmp_path / "guard.pt2")
     assert "\n" not in str(e.value)
     assert not list(tmp_path.iterdir())
@@ -250,5 +252,7 @@ def test_a_network_that_cannot_be_followed_is_refused(tmp_path):
 
 def test_what_exceeds_one_onnx_file_is_refused(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("offmap.guard.export.LARGEST", 100)
-    with pytest.raises(InputError, match=r"at most 100 bytes in an ONNX file, got .* export a \.pt2"):
+    with pytest.raises(
+        InputError, match=r"at most 100 bytes in an ONNX file, got .* export a \.pt2"
+    ):
         export(plain, tmp_path / "guard.onnx")

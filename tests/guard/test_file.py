@@ -37,8 +37,7 @@ def opened(path):
 def same(one, other):
     """Bit for bit, NaN like NaN."""
     return all(
-        torch.equal(a.nan_to_num(-9.0), b.nan_to_num(-9.0))
-        for a, b in zip(one, other, strict=True)
+        torch.equal(a.nan_to_num(-9.0), b.nan_to_num(-9.0)) for a, b in zip(one, other, strict=True)
     )
 
 
@@ -213,7 +212,9 @@ def rewritten(path, change, *, sealed=True):
 
 def test_a_newer_schema_is_refused(saved, digits_run):
     rewritten(saved, lambda said, _: said.update(schema=SCHEMA + 1), sealed=False)
-    refused(saved, digits_run.model, rf"schema {SCHEMA} or older, got {SCHEMA + 1}: install a newer")
+    refused(
+        saved, digits_run.model, rf"schema {SCHEMA} or older, got {SCHEMA + 1}: install a newer"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,9 @@ def test_any_bit_that_flips_is_refused(saved, digits_run):
 
 def test_another_network_is_refused(saved, digits_run):
     other = digits(seed=1, epochs=1).model
-    refused(saved, other, r"expected the network that the guard was fitted on \(weights [0-9a-f]+\)")
+    refused(
+        saved, other, r"expected the network that the guard was fitted on \(weights [0-9a-f]+\)"
+    )
 
 
 def test_weights_that_changed_since_are_refused(saved, digits_run):
@@ -295,7 +298,10 @@ def test_settings_of_another_version_are_refused(saved, digits_run):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.update({"ruler.level": t["ruler.level"][:, 1:].clone()}), "knots of one shape"),
+        (
+            lambda t: t.update({"ruler.level": t["ruler.level"][:, 1:].clone()}),
+            "knots of one shape",
+        ),
         (lambda t: t.update({"atlas.rows": t["atlas.rows"][1:].clone()}), "an atlas of as many"),
         (lambda t: t.pop("ruler.score.members.1.bank"), "expected the state center, bank"),
         (lambda t: t["ruler.score.members.1.bank"].fill_(torch.nan), "expected finite bank"),

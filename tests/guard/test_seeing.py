@@ -80,7 +80,9 @@ def test_a_layer_that_is_not_there_is_refused(digits_run):
 def test_a_network_that_cannot_be_copied_is_refused():
     model = nn.Linear(1, 2)
     model.stream = (number for number in range(3))
-    with pytest.raises(InputError, match=r"expected a model that copy\.deepcopy can copy, got Type"):
+    with pytest.raises(
+        InputError, match=r"expected a model that copy\.deepcopy can copy, got"
+    ):
         Sight(model, None, classifies=True)
 
 

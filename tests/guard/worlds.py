@@ -45,6 +45,7 @@ def risk(guard: Guard) -> float:
     if guard.sure is not None:  # log sigmoid(2 |x|) > sure
         chance = torch.tensor(guard.sure, dtype=torch.double).exp()
         least = max(least, chance.logit().item() / 2)
+
     def wrong(x: float) -> float:
         return stats.norm.pdf(x) * special.expit(-2 * x)
 

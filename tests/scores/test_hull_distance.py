@@ -55,8 +55,12 @@ def test_orders_the_middle_training_and_the_far(labeled, fit, train, new):
 def test_what_never_varied_counts(labeled, fit, train):
     moved = train.clone()
     moved[:, -1] += 1
-    score = fit(hull_distance, labeled(train, None))
-    assert float(score(seen(moved)).min()) > 1
+    level = train.double().var(dim=0, correction=0).mean()
+    for floor in (0.01, 0.1):
+        score = fit(hull_distance, labeled(train, None), floor=floor)
+        distance = 1 / (floor * level).sqrt()
+        assert bool((score(seen(moved)) <= distance * (1 + 1e-6)).all())
+        assert bool((score(seen(moved)) > 0.8 * distance).all())
 
 
 def test_does_not_see_a_rotation(labeled, fit, train, new, generator):

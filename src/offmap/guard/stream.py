@@ -4,7 +4,7 @@ Each input alone may pass while all of them together say that the world has chan
 martingale gathers that evidence (`numerics.martingale`). It needs p-values that hold given this
 calibration set and at every level at once; the guard's own promise less. They are made of the
 guard's by a rising map from its levels to the stricter ones (`numerics.conformal.levels`), which
-keeps the order of the inputs: a p-value between two of the guard's levels lies between their images.
+keeps the order of the inputs: what lies between two of the guard's levels is mapped between theirs.
 """
 
 import json
@@ -81,10 +81,12 @@ class StreamAlarm:
         for row in rows:
             count = _count(row.min().item(), confidence)
             certainty = 1 - risk / 2 / len(rows)  # in every group at once
-            maps.append((
-                levels(count, confidence=confidence),
-                levels(count, confidence=certainty, simultaneous=True),
-            ))
+            maps.append(
+                (
+                    levels(count, confidence=confidence),
+                    levels(count, confidence=certainty, simultaneous=True),
+                )
+            )
         return cls(maps, risk)
 
     def update(

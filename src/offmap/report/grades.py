@@ -119,6 +119,11 @@ LINES: dict[str, tuple[Line, ...]] = {
         ),
         Line("worst_group_error", 0.1, 0.3, "Error in the worst group"),
         Line("distance_error", 0.7, 0.55, "Chance that a mistake lies farther out than a hit"),
+        Line("noise_answers", 0.5, 0.9, "Confidence in its answers to noise"),
+        Line(
+            "selective_disparity", 0.02, 0.1,
+            "Rise of the worst group's error when the least sure answers are left out",
+        ),
     ),
     "continuity": (
         Line("input_jacobian", 0.5, 1.0, "Slope over that away from the data", relative=True),

@@ -39,7 +39,7 @@ def _fit(
             f"budget of {known.memory:,} bytes, got {d:,}: set feature_layer to a narrower layer"
         )
     found = spread_of(Mapped(table, flat), known.memory, generator=generator)
-    variance = found.variance.clamp_min(floor * found.total / d)
+    variance = found.variance.clamp_min(1e-9)
     whitening = found.axes / variance.sqrt()
     rows = Mapped(table, lambda some: ((flat(some) - found.mean) @ whitening).float())
     kept = bank_of(rows, points, 1, known.memory, generator=generator)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-
 JSON = {"content-type": "application/json"}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from offmap.guard.serve.batching import Batcher, Closed
-from offmap.guard.serve.judging import Job, Judge, Said
+from offmap.guard.serve.judging import Drift, Job, Judge, Said
 from offmap.guard.serve.limits import Limits
 from offmap.guard.serve.metrics import Metrics
 from offmap.guard.stream import StreamAlarm
@@ -141,16 +141,19 @@ def test_the_network_fails_on_some_rows(judge, fresh, poison, places, words):
 
 
 def test_the_alarm_refuses_or_warns(guard, fresh):
-    for drift, refused in (("refuse", True), ("warn", False)):
+    modes: list[tuple[Drift, bool]] = [("refuse", True), ("warn", False)]
+    for drift, refused in modes:
         alarm = StreamAlarm.of(guard.ruler.level)
         judge = Judge(guard, alarm, drift, 64, Metrics("digits", guard.facts))
         before = judge([Job(fresh[:50])])[0]
+        assert before.verdict is not None
         assert not before.alarm and int(before.verdict.accepted.sum()) > 40
         odd = torch.full((400, 1, 8, 8), 0.5)
         assert not judge([Job(odd, counted=False)])[0].alarm  # looked at, not counted
         assert alarm.count == 50
         assert judge([Job(odd)])[0].alarm and alarm.on
         verdict, words = judge([Job(fresh[:50]), Job(fresh[:50], words=True)])
+        assert verdict.verdict is not None and words.answers is not None
         assert verdict.alarm and words.alarm
         assert bool(verdict.verdict.accepted.any()) is not refused
         drifted = [one for one in words.answers if one.reason == "drift"]

@@ -114,12 +114,12 @@ def test_objects_are_not_unpickled():
         (header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -5), }") + b"12345678" * 5,
          "negative"),
         (header("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }") + b"0" * 16, "plain"),
-        (header("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1,), }") + b"0" * 8, "plain"),
+        (header("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1,) }") + b"0" * 8, "plain"),
         (header("{'descr': '|V0', 'fortran_order': False, 'shape': (10,), }"), "plain"),
         (header("{'descr': '|S3', 'fortran_order': False, 'shape': (1,), }") + b"abc", "plain"),
         (header("[" * 5000), "header"),
         (header("{'descr': " + "(" * 900 + ")" * 900 + "}"), "header"),
-        (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }" + " " * 60_000), "header"),
+        (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,) }" + " " * 9_999), "header"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "header"),
         (header("__import__('os').abort()"), "header"),
     ],
@@ -145,7 +145,7 @@ def test_a_header_asks_for_no_memory():
 def test_bytes_become_shades_of_the_domain():
     shades = np.arange(256, dtype=np.uint8)[:240].reshape(5, 1, 8, 6)
     for domain in (GRAY, Domain((1, 8, 6), torch.float32, 0.0, 255.0, "image")):
-        low, high = domain.low, domain.high
+        low, high = domain.low or 0.0, domain.high or 0.0
         got = fitted(shades, domain)
         assert got.dtype == torch.float32
         expected = low + torch.from_numpy(shades).double() / 255 * (high - low)
@@ -183,7 +183,13 @@ def test_other_shapes(shape):
 def test_types():
     values = np.array([[0.5, 1e300, np.nan, np.inf, -1]])
     got = fitted(values, VECTOR)
-    assert got.dtype == torch.float32 and got[0].isfinite().tolist() == [True, False, False, False, True]
+    assert got.dtype == torch.float32 and got[0].isfinite().tolist() == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
     assert fitted(values, Domain((5,), torch.float64))[0, 1] == 1e300
     assert fitted(values, Domain((5,), torch.bfloat16)).dtype == torch.bfloat16
     assert fitted(np.array([[1, 2, 3, 4]], np.uint8), TOKENS).tolist() == [[1, 2, 3, 4]]

@@ -73,14 +73,30 @@ class Fuzzer:
                 case 2:
                     data[place:place] = roll.randbytes(roll.choice([1, 7, 300]))
                 case 3:
-                    data[place : place + 4] = roll.choice([b"\xff" * 4, b"0000", b"-1e9", b"\0" * 4])
+                    data[place : place + 4] = roll.choice(
+                        [b"\xff" * 4, b"0000", b"-1e9", b"\0" * 4]
+                    )
             if not data:
                 return b""
         return bytes(data)
 
     def value(self, depth):
         roll = self.random
-        leaf = [None, True, -1, 0, 2**70, 1e308, 0.5, "x", "\ud800", float("nan"), float("-inf"), {}, []]
+        leaf = [
+            None,
+            True,
+            -1,
+            0,
+            2**70,
+            1e308,
+            0.5,
+            "x",
+            "\ud800",
+            float("nan"),
+            float("-inf"),
+            {},
+            [],
+        ]
         if depth > 4 or roll.random() < 0.3:
             return roll.choice(leaf)
         if roll.random() < 0.2:
@@ -93,7 +109,7 @@ class Fuzzer:
         tensor = json.loads(self.good[4])["inputs"][0]
         for _ in range(roll.randint(0, 2)):
             tensor[roll.choice([*tensor, "parameters"])] = self.value(2)
-        request = {"inputs": [tensor] * roll.choice([0, 1, 1, 1, 2])}
+        request: dict[str, object] = {"inputs": [tensor] * roll.choice([0, 1, 1, 1, 2])}
         if roll.random() < 0.3:
             request[roll.choice(["id", "outputs", "parameters", "inputs"])] = self.value(1)
         return request

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 
 import pytest
 import torch
@@ -110,10 +109,10 @@ def test_errors_are_logged_without_their_messages():
     def fail():
         raise ValueError("secret")
 
-    try:
+    with pytest.raises(ValueError) as error:
         fail()
-    except ValueError:
-        record = logging.LogRecord("x", 40, "x", 1, "it %s", ("failed\nbadly",), sys.exc_info())
+    seen = (error.type, error.value, error.tb)
+    record = logging.LogRecord("x", 40, "x", 1, "it %s", ("failed\nbadly",), seen)
     line = json.loads(Lines().format(record))
     assert line["error"] == "ValueError" and line["where"][-1].endswith("fail")
     assert line["event"] == "it failed badly" and line["level"] == "error"

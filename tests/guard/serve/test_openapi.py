@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 def test_every_route_keeps_its_word(guard):
-    """All phases (examples, coverage, fuzzing, stateful) with all checks, as on the command line."""
+    """All phases (examples, coverage, fuzzing, stateful) with all checks, as by its command."""
     app = create_app(guard, name="digits", limits=Limits(gather_seconds=0.0))
     config = SchemathesisConfig.from_dict(SETTINGS)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)

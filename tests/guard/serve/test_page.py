@@ -66,9 +66,15 @@ def address(serving):
 
 
 @pytest.fixture
-def opened(browser, address):
+def wrong():
+    """What the browser complained of."""
+    return []
+
+
+@pytest.fixture
+def opened(browser, address, wrong):
     """Opens the page; afterwards nothing went wrong, and nothing was asked of anyone else."""
-    contexts, wrong, asked = [], [], []
+    contexts, asked = [], []
 
     def open_(at=address[0], **window):
         window = {"viewport": {"width": 1200, "height": 900}} | window
@@ -79,7 +85,6 @@ def opened(browser, address):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(at)
-        open_.wrong = wrong
         return page
 
     yield open_
@@ -191,7 +196,7 @@ def test_what_is_no_image_is_said(opened, tmp_path):
     assert "no image" in page.locator(".problem").inner_text()
 
 
-def test_the_token_is_asked_for(opened, serving, picture):
+def test_the_token_is_asked_for(opened, serving, picture, wrong):
     at, _ = serving(token=TOKEN)
     page = opened(at)
     page.wait_for_selector("#door:not([hidden])")
@@ -202,9 +207,9 @@ def test_the_token_is_asked_for(opened, serving, picture):
     page.wait_for_selector("#images:not([hidden])")
     page.set_input_files("#file", picture)
     assert "digit" in verdict(page).locator(".said").inner_text()
-    refused = [said for said in opened.wrong if "401" in said]  # the browser says it by itself
-    assert refused and len(refused) == len(opened.wrong)
-    opened.wrong.clear()
+    refused = [said for said in wrong if "401" in said]  # the browser says it by itself
+    assert refused and len(refused) == len(wrong)
+    wrong.clear()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

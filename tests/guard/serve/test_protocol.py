@@ -142,7 +142,9 @@ def test_binary_tensors_both_ways(client, guard, fresh):
         texts, rest = [*texts, rest[4 : 4 + count].decode()], rest[4 + count :]
     assert texts == [REASONS[code] for code in direct.reason]
     body, headers = binary(fresh[:5], parameters={"binary_data_output": True})
-    assert "inference-header-content-length" in ask.post(INFER, content=body, headers=headers).headers
+    assert (
+        "inference-header-content-length" in ask.post(INFER, content=body, headers=headers).headers
+    )
 
 
 def wrong(change):

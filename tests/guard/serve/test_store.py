@@ -68,6 +68,7 @@ def test_a_kill_loses_no_more_than_the_time_between_writes(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout is not None
     said = [process.stdout.readline() for _ in range(40)]
     process.send_signal(signal.SIGKILL)
     said += process.stdout.readlines()
@@ -75,7 +76,7 @@ def test_a_kill_loses_no_more_than_the_time_between_writes(tmp_path):
     process.stdout.close()
     store = Store(path)  # the lock of the dead is gone
     assert store._connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    kept = int(store.read("g"))
+    kept = int(store.read("g") or 0)
     store.close()
     lines = [line.split() for line in said if line.endswith("\n")]
     done = max(int(number) for number, written in lines if written == "True")
@@ -107,7 +108,7 @@ def test_the_keeper_goes_on_through_a_full_disk(full):
     state[0] = "x" * 100_000
     keeper._write()
     keeper._write()
-    assert "cannot be written" in keeper.trouble and len(failures) == 2
+    assert "cannot be written" in str(keeper.trouble) and len(failures) == 2
     full._connection.execute("PRAGMA max_page_count = 1000")  # somebody cleans up
     keeper._write()
     assert keeper.trouble is None and full.read("g") == state[0]

@@ -1,5 +1,6 @@
 """`offmap guard attack`: what the guard is worth against somebody who knows it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,7 +10,11 @@ from offmap.cli import options
 from offmap.cli.guard import common
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from offmap.estimate import Estimate
 
 
 def attack(
@@ -27,6 +32,10 @@ def attack(
     norm: Annotated[Literal["linf", "l2"], typer.Option(help="Of the ball.")] = "linf",
     steps: Annotated[int, typer.Option(min=1, help="Of each descent.")] = 100,
     restarts: Annotated[int, typer.Option(min=1, help="Descents of each attacker.")] = 5,
+    strangers: Annotated[
+        Path | None,
+        typer.Option(help="Inputs off the map: count those that can be made to pass, instead."),
+    ] = None,
     examples: Annotated[int, typer.Option(min=1, help="Inputs that are attacked.")] = 200,
     memory: options.Memory = "4GiB",
     seed: options.Seed = 0,
@@ -40,9 +49,9 @@ def attack(
         InputError: If there is no test data, or something cannot be loaded.
     """  # noqa: D301 - typer ends the help at the form feed
     from rich.console import Console
-    from rich.table import Table
 
     from offmap.guard.attack import attack as attacked
+    from offmap.guard.attack import infiltrate
     from offmap.guard.guard import Guard
     from offmap.seeds import derive
 
@@ -57,26 +66,47 @@ def attack(
         raise InputError("expected a test split to attack, got none: give --test")
     loaded = Guard.load(guard, model=run.model)
     console = Console()
-    with console.status(f"attacking {min(examples, len(run.test)):,} inputs"):
-        found = attacked(
-            loaded, run.test, radius=radius, norm=norm, steps=steps, restarts=restarts,
-            examples=examples, generator=derive(seed, "attack"),
+    limits = {
+        "radius": radius, "norm": norm, "steps": steps, "restarts": restarts,
+        "examples": examples, "generator": derive(seed, "attack"),
+    }  # fmt: skip
+    if strangers is not None:
+        from offmap.sources import load_split
+
+        others = load_split(strangers, name="strangers", inputs=inputs)
+        with console.status(f"moving {min(examples, len(others)):,} strangers"):
+            entered = infiltrate(loaded, others, familiar=run.test, **limits)
+        console.print(
+            _shares(norm, radius, {
+                "accepted as they are": entered.untouched,
+                "accepted, attacker knows the guard": entered.adaptive,
+            })
         )  # fmt: skip
-    table = Table(box=None, pad_edge=False, title=f"{norm} ball of radius {radius:g}")
-    table.add_column("share of inputs")
-    table.add_column("", justify="right")
-    for name, share in {
+        return
+    with console.status(f"attacking {min(examples, len(run.test)):,} inputs"):
+        found = attacked(loaded, run.test, **limits)
+    shares = {
         "wrong and accepted, nobody attacking": found.untouched,
         "refused, nobody attacking": found.false_alarms,
         "wrong under attack, without a guard": found.bare,
         "wrong and accepted, attacker does not know the guard": found.oblivious,
         "wrong and accepted, attacker knows the guard": found.adaptive,
-    }.items():
-        table.add_row(name, f"{share:.1%}")
-    console.print(table)
+    }
+    console.print(_shares(norm, radius, shares))
     for note in found.notes:
         console.print(note, markup=False)
     console.print(
         "The guarantee is about inputs like those of calibration; an attacker's are not.",
         markup=False,
     )
+
+
+def _shares(norm: str, radius: float, shares: "Mapping[str, Estimate]") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title=f"{norm} ball of radius {radius:g}")
+    table.add_column("share of inputs")
+    table.add_column("", justify="right")
+    for name, share in shares.items():
+        table.add_row(name, f"{share:.1%}")
+    return table

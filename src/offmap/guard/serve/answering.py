@@ -14,7 +14,11 @@ from offmap.guard.serve.judging import Job, refused
 from offmap.guard.serve.limits import body
 from offmap.guard.serve.protocol import Problem, Question, parsed
 from offmap.guard.serve.records import (
-    AlarmRecord, AnswerResponse, GuardRecord, answer_record, guard_record,
+    AlarmRecord,
+    AnswerResponse,
+    GuardRecord,
+    answer_record,
+    guard_record,
 )  # fmt: skip
 from offmap.guard.serve.service import Service
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 from importlib.metadata import version as version_of
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
@@ -13,8 +13,19 @@ from offmap.guard.serve.documents import JSON, REFUSALS, good, taking
 from offmap.guard.serve.judging import Job
 from offmap.guard.serve.limits import body
 from offmap.guard.serve.protocol import (
-    HEADER, InferRequest, InferResponse, Live, ModelMetadata, Problem, Ready, ServerMetadata,
-    metadata, request_of, response_of, tensor_of, wanted,
+    HEADER,
+    InferRequest,
+    InferResponse,
+    Live,
+    ModelMetadata,
+    Problem,
+    Ready,
+    ServerMetadata,
+    metadata,
+    request_of,
+    response_of,
+    tensor_of,
+    wanted,
 )  # fmt: skip
 from offmap.guard.serve.service import Service
 
@@ -32,7 +43,6 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
     name = Path(description="The model", json_schema_extra={"enum": [service.name]})
     version = Path(description="Its version", json_schema_extra={"enum": [service.version]})
-    Model, Version = Annotated[str, name], Annotated[str, version]  # noqa: N806 - types
     told = metadata(service.name, service.facts, service.judge.broken.prediction)
 
     @router.get("")
@@ -52,27 +62,27 @@ def routes(service: Service) -> APIRouter:
         """Whether it judges."""
         return _ready(service, None)
 
-    async def model(model: Model) -> ModelMetadata:
+    async def model(model: str = name) -> ModelMetadata:
         """What the model takes and gives."""
         _check(service, model)
         return told
 
-    async def model_version(model: Model, version: Version) -> ModelMetadata:
+    async def model_version(model: str = name, version: str = version) -> ModelMetadata:
         """What that version takes and gives."""
         _check(service, model, version)
         return told
 
-    async def model_ready(model: Model) -> Response:
+    async def model_ready(model: str = name) -> Response:
         """Whether the model judges."""
         _check(service, model)
         return _ready(service, service.name)
 
-    async def model_version_ready(model: Model, version: Version) -> Response:
+    async def model_version_ready(model: str = name, version: str = version) -> Response:
         """Whether that version judges."""
         _check(service, model, version)
         return _ready(service, service.name)
 
-    async def infer(model: Model, request: Request) -> Response:
+    async def infer(request: Request, model: str = name) -> Response:
         """Verdicts on a batch: prediction, accepted, p_value, score and reason of each row.
 
         Numbers of datatype UINT8 are shades: 0 to 255 become the domain's lowest to highest value.
@@ -80,7 +90,9 @@ def routes(service: Service) -> APIRouter:
         _check(service, model)
         return await _infer(service, request)
 
-    async def infer_version(model: Model, version: Version, request: Request) -> Response:
+    async def infer_version(
+        request: Request, model: str = name, version: str = version
+    ) -> Response:
         """Verdicts of that version on a batch."""
         _check(service, model, version)
         return await _infer(service, request)

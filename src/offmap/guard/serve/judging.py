@@ -11,10 +11,10 @@ from offmap.attempt import Failure, InputError, attempt
 from offmap.guard.answer import Answer, answers, drifted
 from offmap.guard.facts import REASONS
 from offmap.guard.guard import CONTRACT, DRIFT, Guard
-from offmap.guard.verdict import Verdict
 from offmap.guard.serve.logs import say
 from offmap.guard.serve.metrics import Metrics
 from offmap.guard.stream import StreamAlarm
+from offmap.guard.verdict import Verdict
 from offmap.passes import device_of
 
 Drift = Literal["refuse", "warn"]
@@ -79,8 +79,10 @@ class Judge:
                 torch.tensor(rows)
             )
             self.metrics.batches.observe(len(inputs))
-            done = self._answered(inputs, counted, rows) if words else self._judged(
-                inputs, counted, rows
+            done = (
+                self._answered(inputs, counted, rows)
+                if words
+                else self._judged(inputs, counted, rows)
             )
             for place, one in zip(places, done, strict=True):
                 said[place] = one
@@ -146,7 +148,11 @@ class Judge:
             return Verdict(*(part.cpu() for part in self.guard(inputs.to(self.device))))
 
     def _rehearsed(self) -> Verdict:
-        """The verdict on one input that the network fails on; the guard is warm afterwards."""
+        """The verdict on one input that the network fails on; the guard is warm afterwards.
+
+        Raises:
+            InputError: If it fails on a plain input.
+        """
         domain = self.guard.facts.domain
         plain = torch.full((1, *domain.shape), domain.low or 0, dtype=domain.dtype)
         for rows in (self.batch, 1):

@@ -109,7 +109,7 @@ async def body(request: Request, limits: Limits, room: Room) -> AsyncIterator[by
         async with asyncio.timeout(limits.body_seconds):
             async for chunk in request.stream():
                 if len(held) + len(chunk) > limits.body_bytes:
-                    raise _too_long(limits)
+                    raise HTTPException(413, _too_long(limits), HANG_UP)
                 room.take(size=len(chunk))
                 held += chunk
         yield held
@@ -124,14 +124,17 @@ async def body(request: Request, limits: Limits, room: Room) -> AsyncIterator[by
 
 
 def _check_head(request: Request, limits: Limits) -> None:
+    """Refuse a body before it is read.
+
+    Raises:
+        HTTPException: 413 or 415, if it says itself that it is too long, or packed.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise HTTPException(415, "expected a body that is not compressed: send it as it is")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:20]) > limits.body_bytes:
-        raise _too_long(limits)
+        raise HTTPException(413, _too_long(limits), HANG_UP)
 
 
-def _too_long(limits: Limits) -> HTTPException:
-    return HTTPException(
-        413, f"expected a body of at most {limits.body_bytes:,} bytes, got a longer one", HANG_UP
-    )
+def _too_long(limits: Limits) -> str:
+    return f"expected a body of at most {limits.body_bytes:,} bytes, got a longer one"

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from time import perf_counter
 
 from prometheus_client import (
-    CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
 )  # fmt: skip
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -6,7 +6,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def patient(seconds: float) -> type[H11Protocol]:
-    """uvicorn's protocol, for connections that may be without a request for so long.
+    """Uvicorn's protocol, for connections that may be without a request for so long.
 
     That is: from the connection, or the end of an answer, to the head of the next request. An
     answer that nobody reads in that time is dropped as well. (A subclass, because that is the seam

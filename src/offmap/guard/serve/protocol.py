@@ -15,8 +15,8 @@ from torch import Tensor
 
 from offmap.attempt import Failure, InputError, attempt
 from offmap.guard.facts import REASONS, Facts
-from offmap.guard.verdict import Verdict
 from offmap.guard.serve.decoding import fitted, numbers
+from offmap.guard.verdict import Verdict
 
 HEADER = "inference-header-content-length"  # bytes of the JSON, where tensors follow it
 TYPES = {

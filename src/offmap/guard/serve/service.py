@@ -126,7 +126,9 @@ class Service:
         watch("queue_rows", "Inputs accepted and not yet answered", lambda: self.room.rows)
         watch("queue_bytes", "Bytes of bodies and inputs held", lambda: self.room.bytes)
         if alarm is not None:
-            watch("drift_log_wealth", "Log of the test martingale's wealth", lambda: alarm.log_wealth)
+            watch(
+                "drift_log_wealth", "Log of the test martingale's wealth", lambda: alarm.log_wealth
+            )
             watch("drift_alarm", "1 while the stream alarm is on", lambda: float(alarm.on))
             watch("drift_inputs", "Inputs that the alarm has seen", lambda: alarm.count)
         if keeper is not None:

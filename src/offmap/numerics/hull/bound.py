@@ -49,7 +49,7 @@ def signed_distance_bound(
     x = queries.double() - center
     normal = _sought(x.detach(), exact.to(points.dtype), steps)
     normal = normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
-    return (normal * x).sum(dim=1) - (normal @ exact.T).mean(dim=1)
+    return (normal * x).sum(dim=1) - (normal @ exact.T).amax(dim=1)
 
 
 def _sought(
@@ -82,11 +82,13 @@ def _axes(
 ) -> tuple[Float64[Tensor, "n 1"], Float64[Tensor, "n d"]]:
     """What the best of the coordinate axes proves, and that axis.
 
-    Not of those along which points hardly vary: there nothing is deep inside, and all would tie.
+    Of those along which points hardly vary, only where it proves more than that: nothing is deep
+    inside there, and all would tie.
     """
     low, high = points.amin(dim=0).double(), points.amax(dim=0).double()
     above, below = x - high, low - x
-    proved = torch.where(high - low > flat, torch.maximum(above, below), -torch.inf)
+    proved = torch.maximum(above, below)
+    proved = torch.where((high - low).maximum(proved) > flat, proved, -torch.inf)
     best, axis = proved.max(dim=1, keepdim=True)
     sign = torch.where(above > below, 1.0, -1.0).to(x.dtype)
     hit = torch.arange(x.shape[1], device=x.device) == axis
