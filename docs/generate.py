@@ -281,9 +281,7 @@ def prose(text: str) -> str:
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.")
 RAISED = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))
 SYMBOLS = {
-    "lfloor": "⌊",
-    "perp": "⊥",
-    "rfloor": "⌋",
+    "lfloor": "⌊", "perp": "⊥", "rfloor": "⌋", "nabla": "∇", "Vert": "‖",
     "sum": "∑", "prod": "∏", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
     "rvert": "|", "in": " ∈ ", "le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "cdot": " · ",
     "times": " × ", "to": " → ", "mid": " | ", "infty": "∞", "top": "ᵀ", "approx": " ≈ ",

@@ -26,7 +26,6 @@ from offmap.engine.local import run_local
 from offmap.engine.probe import estimate
 from offmap.engine.progress import Silent
 from offmap.engine.store import Store, writing
-from offmap.survey import Survey, examine
 from offmap.engine.work import Context
 from offmap.inputs import head_name
 from offmap.measure import Cost
@@ -35,6 +34,7 @@ from offmap.reading import Entry, Skipped
 from offmap.report.report import Provenance, Report
 from offmap.report.thumbnails import thumbnails
 from offmap.run import DEFAULT_MEMORY, Domain, Split, TrainingRun
+from offmap.survey import Survey, examine
 
 MOST_THREADS = 8
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}

@@ -18,18 +18,21 @@ def digits_run() -> TrainingRun:
 @pytest.fixture(scope="session")
 def calibration_digits(digits_run: TrainingRun) -> Split:
     """Digits that neither training nor the tests of a fitted guard see."""
+    assert digits_run.test is not None
     return digits_run.test.take(torch.arange(400))
 
 
 @pytest.fixture(scope="session")
 def fresh_digits(digits_run: TrainingRun) -> Split:
     """Digits that nobody has seen."""
+    assert digits_run.test is not None
     return digits_run.test.take(torch.arange(400, 597))
 
 
 @pytest.fixture(scope="session")
 def digits_guard(digits_run: TrainingRun, calibration_digits: Split) -> Guard:
     """A guard that asks everything: an ensemble, the risk, the neighbors."""
+    assert digits_run.train is not None
     guard = fit_guard(
         digits_run.model, digits_run.train, calibration_digits,
         score=("energy", "feature_neighbors"), risk=0.1, disputed=0.05, alpha=0.1,

@@ -161,7 +161,7 @@ def test_classes_without_names_go_by_their_numbers(generator):
     guard = fit_guard(worlds.network(), train, calibration, score="energy")
     answer = guard.answer(torch.tensor([[2.0]]))[0]
     assert (answer.prediction, answer.label) == (0, "0")
-    assert math.isfinite(answer.score)
+    assert answer.score is not None and math.isfinite(answer.score)
 
 
 def test_a_network_without_features_is_compared_by_its_inputs(generator):

@@ -1,5 +1,6 @@
 """The card says what is promised, what is not, and gives every number with its interval."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -61,7 +62,8 @@ def test_it_says_how_it_decides_and_of_what_it_is_made(digits_guard):
     assert ["off\\_map", "p-value up to 0.1"] in reasons
     assert ["uncertain", "log-probability of the class up to -0.05"] in reasons
     assert ["contract", "shape (1, 8, 8), torch.float32, finite, from 0 to 1"] in reasons
-    assert any(row[0] == "feature\\_neighbors" and '"k": 10' in row[2] for row in reasons)
+    settings = json.dumps(dict(digits_guard.facts.scores["feature_neighbors"]))
+    assert ["feature\\_neighbors", settings] in [[row[0], row[-1]] for row in reasons]
     made = dict(rows(text, "What it was made of"))
     assert made["calibration examples"] == str(digits_guard.facts.counts["calibration"])
     assert made["hash of weights"] == digits_guard.facts.fingerprints["weights"]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from functools import cache
+from typing import Any
 
 import onnxruntime
 import pytest
@@ -97,7 +98,7 @@ def test_ten_thousand_inputs_get_the_same_verdicts(guard, inputs, tmp_path):
     assert [(one.name, one.shape[1:]) for one in session.get_inputs()] == [("inputs", [1, 8, 8])]
     names = [one.name for one in session.get_outputs()]
     agree(verdict, dict(zip(names, session.run(None, {"inputs": inputs.numpy()}), strict=True)))
-    one = session.run(["reason"], {"inputs": inputs[:1].numpy()})[0]
+    one: Any = session.run(["reason"], {"inputs": inputs[:1].numpy()})[0]
     assert one.tolist() == verdict.reason[:1].tolist()
 
 
@@ -122,7 +123,9 @@ def test_a_regression_is_exported_too(plain, tmp_path):
     verdict = plain(inputs)
     export(plain, tmp_path / "guard.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "guard.onnx")
-    found = dict(zip(Verdict._fields, session.run(None, {"inputs": inputs.numpy()}), strict=True))
+    found: dict[str, Any] = dict(
+        zip(Verdict._fields, session.run(None, {"inputs": inputs.numpy()}), strict=True)
+    )
     whole = ~verdict.p_value.isnan()
     assert torch.allclose(
         verdict.prediction[whole], torch.as_tensor(found["prediction"])[whole], atol=1e-5
@@ -188,7 +191,7 @@ def test_training_examples_stay_at_home(plain, tmp_path):
 
 def test_channels_last_weights_are_exported_right(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
-    model = model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     guard = fit_guard(model, Split(images[:90], torch.arange(90) % 2), Split(images[90:]),
                       score="energy")  # fmt: skip
@@ -204,7 +207,7 @@ def test_a_guard_is_left_as_it_was(plain, tmp_path):
     assert len(plain.atlas) == 100
 
 
-# ------------------------------------------------------------------------------------------- refusal
+# ---- refusal
 
 
 @pytest.mark.parametrize("name", ["guard", "guard.pt", "guard.ONNX.zip", "guard.safetensors"])
@@ -252,7 +255,5 @@ def test_a_network_that_cannot_be_followed_is_refused(tmp_path):
 
 def test_what_exceeds_one_onnx_file_is_refused(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("offmap.guard.export.LARGEST", 100)
-    with pytest.raises(
-        InputError, match=r"at most 100 bytes in an ONNX file, got .* export a \.pt2"
-    ):
+    with pytest.raises(InputError, match=r"at most 100 bytes in an ONNX .* export a \.pt2"):
         export(plain, tmp_path / "guard.onnx")

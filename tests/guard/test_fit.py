@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -19,11 +20,11 @@ from . import worlds
 fit = partial(fit_guard, worlds.network(), score="energy", alpha=0.1)
 
 
-# ---------------------------------------------------------------------------------- the promise
+# ---- the promise
 
 
 def test_false_alarms_follow_the_promise_over_many_calibrations(generator):
-    """The rate is known exactly for each guard; its law is Beta, of mean alpha (n - 1) / n or so."""
+    """The rate is known exactly for each guard; its law is Beta."""
     train = worlds.drawn(60, generator)
     guards = [fit(train, worlds.drawn(100, generator)) for _ in range(100)]
     rates = torch.tensor([worlds.strange(guard) for guard in guards])
@@ -70,7 +71,7 @@ def test_accepted_answers_err_less_than_the_risk(generator):
             continue
         made += 1
         broken += worlds.risk(guard) > 0.15
-        share = guard.facts.accepted_risk
+        share: Any = guard.facts.accepted_risk
         assert share.low == 0 <= share.value <= share.high == 0.15
     assert made > 30
     assert broken <= 60 * (0.05 + 4 * math.sqrt(0.05 * 0.95 / 60))
@@ -82,7 +83,7 @@ def test_disputes_raise_false_alarms_at_their_rate(generator):
     train, fresh = worlds.drawn(300, generator), worlds.drawn(4000, generator).inputs
     rates = []
     for _ in range(20):
-        guard = fit(train, worlds.drawn(200, generator), disputed=0.2)
+        guard: Any = fit(train, worlds.drawn(200, generator), disputed=0.2)
         _, shared = guard.dispute(guard.sight(fresh), None)
         rates.append((shared <= 0.2).double().mean().item())
     rates = torch.tensor(rates)
@@ -103,7 +104,7 @@ def test_an_ensemble_keeps_the_rate_too(generator):
     assert rates.mean() > 0.06
 
 
-# --------------------------------------------------------------------------- what it leaves alone
+# ---- what it leaves alone
 
 
 def test_the_same_seed_makes_the_same_guard(digits_run, calibration_digits, fresh_digits):
@@ -174,7 +175,7 @@ def test_data_larger_than_memory_is_streamed():
     assert small.facts.counts["atlas"] == 2**18 // (8 * 4 * 8)
 
 
-# ------------------------------------------------------------------------------------- bad input
+# ---- bad input
 
 
 def test_calibration_that_overlaps_training_is_refused(generator):
@@ -284,6 +285,6 @@ def test_a_risk_needs_labels(generator):
 def test_a_regression_has_no_classes_to_ask_about(what, generator):
     inputs = torch.randn(200, 3, generator=generator)
     splits = Split(inputs[:80], inputs[:80, :1]), Split(inputs[80:], inputs[80:, :1])
-    asked = {what: True if what == "per_class" else 0.1}
+    asked: dict[str, Any] = {what: True if what == "per_class" else 0.1}
     with pytest.raises(InputError, match=rf"expected no {what} with regression"):
         fit_guard(nn.Linear(3, 1), *splits, score="mahalanobis", **asked)

@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -166,11 +167,11 @@ def test_tokens_and_reconstructions_are_refused(run):
         fit_guard(run.model, run.train, run.test)
 
 
-# ------------------------------------------------------------------------ a module like others
+# ---- a module like others
 
 
 def test_the_network_of_the_guard_is_a_frozen_copy(generator):
-    model = worlds.network()
+    model: Any = worlds.network()
     train, calibration = worlds.drawn(60, generator), worlds.drawn(100, generator)
     guard = fit_guard(model, train, calibration, score="energy")
     before = guard(calibration.inputs)
@@ -249,11 +250,11 @@ class _Slow(nn.Module):
 def test_threads_do_not_take_one_another_s_features(generator):
     """Both pass the head before either looks at what was caught there."""
     train, calibration = worlds.drawn(60, generator), worlds.drawn(100, generator)
-    guard = fit_guard(_Slow(), train, calibration, score="mahalanobis", neighbors=2)
+    guard: Any = fit_guard(_Slow(), train, calibration, score="mahalanobis", neighbors=2)
     inputs = torch.tensor([[0.1]]), torch.tensor([[-4.0]])
     alone = [guard(one) for one in inputs]
     guard.sight.model.barrier = threading.Barrier(2)
-    found = [None, None]
+    found: list[Any] = [None, None]
 
     def ask(number):
         found[number] = guard(inputs[number])

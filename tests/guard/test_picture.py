@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from offmap.attempt import InputError
+from offmap.guard.facts import REASONS
 from offmap.guard.fit import fit_guard
 from offmap.guard.picture import COLORS, GAP, LARGE, MARK, PALE, SMALL, picture
-from offmap.guard.facts import REASONS
 
 from . import worlds
 
@@ -125,9 +125,7 @@ def test_vectors_cannot_be_drawn(generator):
     train, calibration = worlds.drawn(60, generator), worlds.drawn(100, generator)
     guard = fit_guard(worlds.network(), train, calibration, score="energy")
     given = torch.zeros(1)
-    with pytest.raises(
-        InputError, match="expected an image to draw, got inputs of kind vector"
-    ):
+    with pytest.raises(InputError, match="expected an image to draw, got inputs of kind vector"):
         picture(guard, given, guard.answer([given])[0])
 
 

@@ -1,6 +1,7 @@
 """What a guard sees of an input: answer and features, of a network that stays as it is."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from offmap.scores.energy import energy
 
 
 def test_features_are_what_the_head_reads(digits_run, fresh_digits):
-    sight = Sight(digits_run.model, "head", classifies=True)
+    sight: Any = Sight(digits_run.model, "head", classifies=True)
     with torch.no_grad():
         out, seen = sight.look(fresh_digits.inputs)
         assert torch.equal(out, digits_run.model.eval()(fresh_digits.inputs))
@@ -25,7 +26,7 @@ def test_features_are_what_the_head_reads(digits_run, fresh_digits):
 
 
 def test_without_a_layer_there_are_no_features(digits_run, fresh_digits):
-    sight = Sight(digits_run.model, None, classifies=False)
+    sight: Any = Sight(digits_run.model, None, classifies=False)
     seen = sight(fresh_digits.inputs)
     assert seen.features is None
     assert seen.logits is None
@@ -34,7 +35,7 @@ def test_without_a_layer_there_are_no_features(digits_run, fresh_digits):
 
 def test_features_are_caught_before_the_layer_works_in_place():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))
-    sight = Sight(model, "1", classifies=True)
+    sight: Any = Sight(model, "1", classifies=True)
     inputs = torch.randn(40, 2)
     with torch.no_grad():
         assert torch.equal(sight(inputs).features, model[0](inputs))
@@ -56,7 +57,7 @@ class _Sometimes(nn.Module):
 
 
 def test_nothing_is_left_from_a_pass_that_failed():
-    sight = Sight(_Sometimes(), "head", classifies=True)
+    sight: Any = Sight(_Sometimes(), "head", classifies=True)
     assert sight(torch.full((3, 1), 2.0)).features.shape == (3, 1)
     assert sight(torch.full((3, 1), 0.5)).features is None
     sight.model.head.register_forward_hook(lambda *_: 1 / 0)
@@ -66,7 +67,7 @@ def test_nothing_is_left_from_a_pass_that_failed():
 
 
 def test_a_layer_that_is_not_called_is_refused():
-    sight = Sight(_Sometimes(), "head", classifies=True)
+    sight: Any = Sight(_Sometimes(), "head", classifies=True)
     split = Split(torch.full((3, 1), 0.5), torch.zeros(3, dtype=torch.long))
     with pytest.raises(InputError, match="expected layer 'head' to be called on every pass"):
         known(sight, split, 2**20)
@@ -78,16 +79,14 @@ def test_a_layer_that_is_not_there_is_refused(digits_run):
 
 
 def test_a_network_that_cannot_be_copied_is_refused():
-    model = nn.Linear(1, 2)
+    model: Any = nn.Linear(1, 2)
     model.stream = (number for number in range(3))
-    with pytest.raises(
-        InputError, match=r"expected a model that copy\.deepcopy can copy, got"
-    ):
+    with pytest.raises(InputError, match=r"expected a model that copy\.deepcopy can copy, got"):
         Sight(model, None, classifies=True)
 
 
 def test_copies_catch_for_themselves(digits_run, fresh_digits):
-    sight = Sight(digits_run.model, "head", classifies=True)
+    sight: Any = Sight(digits_run.model, "head", classifies=True)
     twin = copy.deepcopy(sight)
     with torch.no_grad():
         twin.model(fresh_digits.inputs)
@@ -96,28 +95,33 @@ def test_copies_catch_for_themselves(digits_run, fresh_digits):
 
 
 def test_what_is_known_is_row_by_row(digits_run):
-    sight = Sight(digits_run.model, "head", classifies=True)
-    facts = known(sight, digits_run.train, 2**28)
+    sight: Any = Sight(digits_run.model, "head", classifies=True)
+    facts: Any = known(sight, digits_run.train, 2**28)
     with torch.no_grad():
-        rows = [sight(batch.inputs) for batch in digits_run.train.batches(256)]
+        rows: list[Any] = [sight(batch.inputs) for batch in digits_run.train.batches(256)]
     assert torch.equal(facts.logits, torch.cat([row.logits for row in rows]))
     assert torch.equal(facts.features.table.all(), torch.cat([row.features for row in rows]))
     assert torch.equal(facts.targets, digits_run.train.targets)
     assert torch.equal(facts.head.weight, digits_run.model.head.weight)
 
 
+def _known(*given: Any) -> Any:
+    return known(*given)
+
+
 def test_features_that_exceed_memory_go_to_a_file(digits_run):
-    sight = Sight(digits_run.model, "head", classifies=True)
-    small, large = (known(sight, digits_run.train, size) for size in (2**14, 2**28))
+    sight: Any = Sight(digits_run.model, "head", classifies=True)
+    small, large = (_known(sight, digits_run.train, size) for size in (2**14, 2**28))
     assert type(small.features.table) is not type(large.features.table)
     assert torch.equal(small.features.table.all(), large.features.table.all())
 
 
 def test_scores_of_a_split_are_in_its_order(digits_run, fresh_digits):
     assert isinstance(energy, Score)
-    sight = Sight(digits_run.model, "head", classifies=True)
+    sight: Any = Sight(digits_run.model, "head", classifies=True)
     found = scores_of(FittedScore(energy, {}, {}), sight, fresh_digits)
     with torch.no_grad():
-        logits = torch.cat([seen.logits for seen in views(sight, fresh_digits)])
+        seen: list[Any] = list(views(sight, fresh_digits))
+        logits = torch.cat([one.logits for one in seen])
     assert torch.equal(found, -logits.double().logsumexp(dim=1))
     assert found.dtype == torch.float64

@@ -14,10 +14,10 @@ from offmap.run import Split
 
 
 def network() -> nn.Module:
-    model = nn.Sequential(nn.Linear(1, 2, bias=False))
+    head = nn.Linear(1, 2, bias=False)
     with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[1.0], [-1.0]]))
-    return model
+        head.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+    return nn.Sequential(head)
 
 
 def drawn(n: int, generator: torch.Generator, name: str = "split") -> Split:
@@ -35,8 +35,8 @@ def narrowest(guard: Guard) -> list[float]:
 def strange(guard: Guard) -> float:
     """The rate at which familiar inputs are refused as off the map, exactly."""
     if len(guard.ruler.position) == 1:
-        return 2 * stats.norm.cdf(narrowest(guard)[0]) - 1
-    return sum(stats.norm.cdf(c) - 0.5 for c in narrowest(guard))
+        return float(2 * stats.norm.cdf(narrowest(guard)[0]) - 1)
+    return sum(float(stats.norm.cdf(c)) - 0.5 for c in narrowest(guard))
 
 
 def risk(guard: Guard) -> float:

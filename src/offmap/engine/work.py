@@ -10,7 +10,6 @@ from torch import Tensor
 from offmap.catalog import measures
 from offmap.codec import decode, encode
 from offmap.engine.graph import LEAVE_ONE_OUT, Task
-from offmap.seeds import derive, sample
 from offmap.inputs import (
     LAYER_EXAMPLES,
     VOCABULARY,
@@ -31,6 +30,7 @@ from offmap.passes import captured, evaluating, flat, named_layer, outputs
 from offmap.plan import splits_of
 from offmap.reading import Reading
 from offmap.run import Split, TrainingRun
+from offmap.seeds import derive, sample
 from offmap.table import Parts, Table
 
 Results = Mapping[str, Mapping[str, Table]]  # what finished tasks gave, by key and name

@@ -39,7 +39,7 @@ def _fit(
             f"budget of {known.memory:,} bytes, got {d:,}: set feature_layer to a narrower layer"
         )
     found = spread_of(Mapped(table, flat), known.memory, generator=generator)
-    variance = found.variance.clamp_min(1e-9)
+    variance = found.variance.clamp_min(floor * found.total / d)
     whitening = found.axes / variance.sqrt()
     rows = Mapped(table, lambda some: ((flat(some) - found.mean) @ whitening).float())
     kept = bank_of(rows, points, 1, known.memory, generator=generator)
@@ -72,9 +72,10 @@ def hull_distance(
     .. math:: \max_w \; \bigl(w^\top x - \max_i w^\top x_i\bigr) / \lVert w \rVert_2
 
     over the directions w that are tried. Every one of them proves what it says: that the hull is
-    no nearer, or if it is negative, that x is no deeper inside. So the score is continuous, and
-    ranks inputs inside, too. Distances are between features of unit variance in every direction;
-    the hull is that of the features that were kept.
+    no nearer, or if it is negative, that x is no deeper inside; so inputs inside are ranked, too.
+    Far outside it falls short of the distance by a few percent, close to the hull by a quarter or
+    more; more steps come nearer. Distances are between features of unit variance in every
+    direction; the hull is that of the features that were kept.
 
     Args:
         features: The features.

@@ -61,7 +61,7 @@ def test_what_is_no_array_of_numbers(given, word):
 
 def test_a_bad_item_spoils_only_itself():
     found = items([[1, 2, 3, 4, 5], [1, 2], "x", [5, 4, 3, 2, 1.5]], VECTOR)
-    assert found.places == (0, 3) and found.count == 4
+    assert found.places == (0, 3) and found.total == 4
     assert found.inputs.tolist() == [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1.5]]
     assert "[5]" in found.misfits[1] and "text" in found.misfits[2]
 
@@ -119,7 +119,7 @@ def test_objects_are_not_unpickled():
         (header("{'descr': '|S3', 'fortran_order': False, 'shape': (1,), }") + b"abc", "plain"),
         (header("[" * 5000), "header"),
         (header("{'descr': " + "(" * 900 + ")" * 900 + "}"), "header"),
-        (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,) }" + " " * 9_999), "header"),
+        (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,) }" + " " * 9999), "header"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff", "header"),
         (header("__import__('os').abort()"), "header"),
     ],

@@ -58,7 +58,7 @@ def routes(service: Service) -> APIRouter:
             "model_name": service.name,
             "model_version": service.version,
             "alarm": said.alarm if said else service.alarm is not None and service.alarm.on,
-            "answers": [_record(service, answers[k], pictures) for k in range(given.count)],
+            "answers": [_record(service, answers[k], pictures) for k in range(given.total)],
         }
         return Response(to_json(content, inf_nan_mode="null"), media_type=JSON)
 

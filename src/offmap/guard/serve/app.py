@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version as version_of
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -39,7 +40,7 @@ HEADERS = {
 }  # fmt: skip
 # FastAPI can report to OpenTelemetry, errors with their messages included, if the environment says
 # so. This service tells nobody: who wants numbers reads /metrics.
-SILENCE = {
+SILENCE: Any = {
     "auto_configure": False, "tracing": False, "metrics": False, "logs": False,
     "operation_spans": False,
 }  # fmt: skip

@@ -38,7 +38,7 @@ class Items(NamedTuple):
     misfits: dict[int, str]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Inputs in the request."""
         return len(self.places) + len(self.misfits)
 
