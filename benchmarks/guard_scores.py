@@ -59,6 +59,8 @@ class Result(TypedDict):
     left_out: tuple[int, ...]
     counts: tuple[int, int, int]  # rows of train, calibration and test
     chosen: dict[str, str]  # by what `choose` was given
+    tried: dict[str, dict[str, float]]  # AUROC in `choose`, by score and family
+    groups: dict[str, str]  # of these families, where they have a say
     refused: dict[str, str]
     cells: dict[str, dict[str, tuple[float, float]]]  # AUROC and FPR95 by score and family
     alarms: dict[str, int]  # test rows refused at ALPHA, by score
@@ -107,6 +109,11 @@ def measured(here: World, retrainings: int) -> Result:
         "left_out": here.left_out,
         "counts": (len(here.train), len(calibration), len(here.test)),
         "chosen": {name: " + ".join(choice.best) for name, choice in choices.items()},
+        "tried": {
+            one.name: {name: found.auroc.value for name, found in one.cells.items()}
+            for one in choice.candidates
+        },
+        "groups": {name: tried.group for name, tried in choice.families.items() if tried.weight},
         "refused": dict(made.refused),
         "cells": cells,
         "alarms": alarms(made, calibration, familiar),
