@@ -23,6 +23,7 @@ from offmap.seeds import derive, sample
 from offmap.survey import examine
 
 SHARE = 0.4  # of the calibration data, on which scores are chosen
+HELD_OUT = 0.5  # the say of held-out classes, where there are any
 LEAST = 50  # rows, below which a choice would be a guess
 CLOSE = 0.01  # AUROC: what is this near the best is as good
 ENSEMBLES = (
@@ -102,10 +103,10 @@ def choose(
 ) -> Choice:
     """Tries every score on strangers made of the user's data, and says which to take.
 
-    A score's merit is its mean AUROC over groups of families (noise, arrangement, corruption,
-    composition and, where a recipe is given, classes that a retrained network never saw), each
-    group weighing the same. Strangers are made of calibration rows, for what the network was
-    trained on it may know by heart.
+    A score's merit is its mean AUROC over groups of families: noise, arrangement, corruption and
+    composition, each weighing the same, and where a recipe is given, with half of the weight,
+    classes that a retrained network never saw. Strangers are made of calibration rows, for what the
+    network was trained on it may know by heart.
 
     Args:
         model: The trained network; classification or regression.
@@ -218,7 +219,10 @@ def _held_out(
     """The candidates on classes that a retrained network never saw; or why there are none."""
     assert run.train is not None
     if run.recipe is None or not kit.classifies or count < 1:
-        return [], "no classes were held out: that needs a classifier and its recipe"
+        return [], (
+            "no classes were held out, which needs a classifier and its recipe: the choice rests "
+            "on strangers made by arithmetic, and real ones that look natural may be another matter"
+        )
     found = []
     try:
         for fold in folds(
@@ -290,14 +294,21 @@ def _choice(
 
 
 def _weighed(trials: Sequence[Trial]) -> dict[str, Tried]:
-    """Each group that counts weighs the same, and each family that counts the same within it."""
+    """Held-out classes have half of the say; the other groups share the rest in equal parts.
+
+    They alone differ from the data as real strangers do. All other families are arithmetic on
+    numbers, which a score of no other merit may see through.
+    """
     counts = [trial.group for trial in trials if trial.counts]
-    groups = len(set(counts))
+    groups = set(counts)
+    share = dict.fromkeys(groups, 1 / max(1, len(groups)))
+    if "class" in groups and len(groups) > 1:
+        share = dict.fromkeys(groups, (1 - HELD_OUT) / (len(groups) - 1)) | {"class": HELD_OUT}
     return {
         trial.name: Tried(
             trial.distance,
             trial.group,
-            1 / (groups * counts.count(trial.group)) if trial.counts else 0.0,
+            share[trial.group] / counts.count(trial.group) if trial.counts else 0.0,
             len(next(iter(trial.strange.values()))),
         )
         for trial in trials

@@ -4,11 +4,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from time import monotonic
 
 from offmap.attempt import Failure, attempt
 from offmap.guard.serve.judging import Job, Said
 from offmap.guard.serve.limits import Limits
+
+PAUSES = 5  # of `gather_seconds`, at most, while others keep coming
 
 
 class Ticket:
@@ -33,9 +34,9 @@ class Closed(RuntimeError):  # noqa: N818 - how the line says that it takes no m
 class Batcher:
     """A line of jobs and the thread that serves it.
 
-    The first job of a batch waits `gather_seconds` for others, unless the batch is full before.
-    While one batch is judged the next one gathers by itself. How many may wait is bounded by
-    whoever puts jobs in (`limits.Room`).
+    A batch gathers until nobody has come for `gather_seconds`, it is full, or `PAUSES` of these are
+    over: judging many inputs costs little more than judging one. While one batch is judged the next
+    one gathers by itself. How many may wait is bounded by whoever puts jobs in (`limits.Room`).
 
     Args:
         judge: From jobs to what is said of each. Runs in the thread, one call at a time.
@@ -64,8 +65,9 @@ class Batcher:
                 self._thread = threading.Thread(target=self._work, name="offmap-judge", daemon=True)
                 self._thread.start()
             self._line.append(ticket)
-            self._rows += len(job.inputs)
-            self._state.notify()
+            before, self._rows = self._rows, self._rows + len(job.inputs)
+            if not before or self._rows >= self._limits.batch:  # else the thread looks by itself
+                self._state.notify()
         return ticket
 
     def close(self) -> None:
@@ -98,13 +100,15 @@ class Batcher:
                     return batch
 
     def _gather(self) -> None:
-        """Wait until the batch is full, or its time is over."""
-        until = monotonic() + self._limits.gather_seconds
-        while self._rows < self._limits.batch and not self._closing:
-            left = until - monotonic()
-            if left <= 0:
+        """Wait until the batch is full, nobody comes any more, or its time is over."""
+        pause = self._limits.gather_seconds
+        for _ in range(PAUSES):
+            rows = self._rows
+            if rows >= self._limits.batch or self._closing:
                 return
-            self._state.wait(left)
+            self._state.wait(pause)
+            if self._rows == rows:
+                return
 
     def _taken(self) -> list[Ticket]:
         batch: list[Ticket] = []

@@ -23,7 +23,7 @@ class Limits:
         body_bytes: Of one body; it is counted while it arrives.
         rows: Inputs in one request.
         batch: Inputs judged at once.
-        gather_seconds: How long the first of a batch waits for others.
+        gather_seconds: A batch waits until nobody has come for so long, at most five times.
         queue_rows: Inputs accepted and not yet answered.
         queue_bytes: Bytes of bodies and inputs held for them.
         body_seconds: In which a body has to arrive.

@@ -1,7 +1,6 @@
 """The service as a process: uvicorn, on loopback unless told, stopped gracefully."""
 
 import logging
-import sys
 from pathlib import Path
 
 import uvicorn
@@ -16,10 +15,6 @@ from offmap.guard.serve.patience import patient
 from offmap.guard.serve.store import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# Seconds after which a thread that computes in Python hands on to one that waits. The thread that
-# judges takes turns with the one that reads requests after every tensor operation, and at Python's
-# usual 5 ms it would mostly wait.
-SWITCH = 0.0005
 HEAD = 16 * 2**10  # bytes of the head of a request
 
 
@@ -64,7 +59,6 @@ def serve(
     )  # fmt: skip
     if token is None and host not in LOOPBACK:
         logs.say("anyone who reaches this address may ask: there is no token", logging.WARNING)
-    sys.setswitchinterval(SWITCH)
     try:
         uvicorn.Server(config).run()
     except SystemExit as end:  # uvicorn's way to say that it could not start
