@@ -163,6 +163,7 @@ class FittedScore(nn.Module):
                 raise ValueError(f"score {score.name}: expected finite {name}, got NaN or infinity")
             self.register_buffer(name, _whole(state[name].detach()))
         self.score, self.settings = score, dict(settings)
+        self._seen, self._state = score.seen, score.state  # read once: signatures are slow
         self._bound = {name: settings[name] for name in keyword_defaults(score.function)}
         self._searched: dict[str, object] = {}
 
@@ -184,8 +185,8 @@ class FittedScore(nn.Module):
 
     def forward(self, seen: Seen) -> Float[Tensor, " n"]:
         """How strange each row is."""
-        given = [getattr(seen, name) for name in self.score.seen]
-        state = {name: getattr(self, name) for name in self.score.state}
+        given = [getattr(seen, name) for name in self._seen]
+        state = {name: getattr(self, name) for name in self._state}
         return self.score.function(*given, **(state | self._searched), **self._bound).double()
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from offmap.catalog import measures
+from offmap.catalog import measures, scores
 from offmap.measure import QUESTIONS
 
 
@@ -48,14 +48,26 @@ def test_explain_lists_every_measure_under_its_question(offmap, monkeypatch):
     ran = offmap("explain")
     assert ran.code == 0
     heading = None
-    found = {}
+    found: dict[str, set[str]] = {}
     for line in ran.out.splitlines():
         if line.startswith("  "):
-            found[line.split()[0]] = heading
+            found.setdefault(heading, set()).add(line.split()[0])
         else:
             heading = line.partition(":")[0]
-    assert found == {name: unit.question for name, unit in measures().items()}
-    assert set(found.values()) <= set(QUESTIONS)
+    assert found.pop("scores of the guard") == set(scores())
+    assert found == {
+        question: {unit.name for unit in measures().values() if unit.question == question}
+        for question in QUESTIONS
+    }
+
+
+def test_explain_shows_a_score_beside_the_measure_of_its_name(offmap):
+    for name, kinds in (("energy", 1), ("typicality", 2)):
+        ran = offmap("explain", name)
+        assert ran.code == 0
+        text = " ".join(ran.out.split())
+        assert " ".join(scores()[name].caution.split()) in text
+        assert text.count("When it misleads") == kinds
 
 
 @pytest.mark.parametrize(
@@ -66,8 +78,8 @@ def test_unknown_measure_names_the_nearest(offmap, command):
     ran = offmap(*command)
     assert ran.code == 2
     assert ran.out == ""
-    said = "offmap: expected a measure, got 'calibration_eror': did you mean calibration_error"
-    assert ran.err.startswith(said)
+    said = ", got 'calibration_eror': did you mean calibration_error"
+    assert ran.err.startswith("offmap: expected a measure") and said in ran.err
 
 
 def test_compare_pairs_two_reports(offmap, place, tmp_path, monkeypatch):

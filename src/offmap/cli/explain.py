@@ -21,14 +21,15 @@ def explain(
     from rich.console import Console
 
     from offmap.catalog import measures, named, scores
-    from offmap.measure import QUESTIONS, Measure
+    from offmap.measure import QUESTIONS
 
     console = Console()
     known = measures()
     if name is not None:
-        unit = named(name, {**known, **scores()}, "measure or score")
-        text = card(unit) if isinstance(unit, Measure) else score_card(unit)
-        console.print(text, markup=False, highlight=False)
+        named(name, {**known, **scores()}, "measure or score")
+        cards = [card(known[name])] if name in known else []
+        cards += [score_card(scores()[name])] if name in scores() else []
+        console.print("\n\n".join(cards), markup=False, highlight=False)
         return
     for question, asks in QUESTIONS.items():
         console.print(f"{question}: {asks}", style="bold", highlight=False)
