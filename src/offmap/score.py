@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from offmap.attempt import InputError
 from offmap.inputs import Features
 from offmap.measure import Paper, is_stochastic, keyword_defaults, like
+from offmap.numerics.bank import Tiles, lengths
 from offmap.table import Table
+
+T = TypeVar("T")
 
 SEEN = ("inputs", "logits", "features")  # what a score may read of an input
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
@@ -43,6 +46,7 @@ class Known:
         head: The layer that reads the features; None where it is not linear.
         memory: Bytes that a fit may hold.
         tokens: Whether the inputs are token numbers, which have no distance.
+        memo: What `shared` has made.
     """
 
     inputs: Table
@@ -52,6 +56,13 @@ class Known:
     head: nn.Linear | None
     memory: int
     tokens: bool = False
+    memo: dict[str, Any] = field(default_factory=dict)
+
+    def shared(self, what: str, make: Callable[[], T]) -> T:
+        """What several scores need of these data, made once for all; nothing that is drawn."""
+        if what not in self.memo:
+            self.memo[what] = make()
+        return self.memo[what]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +177,13 @@ class FittedScore(nn.Module):
         self._seen, self._state = score.seen, score.state  # read once: signatures are slow
         self._bound = {name: settings[name] for name in keyword_defaults(score.function)}
         self._searched: dict[str, object] = {}
+        self._measure_bank()
+        self.register_load_state_dict_post_hook(lambda module, _: module._measure_bank())
+
+    def _measure_bank(self) -> None:
+        """Find the lengths of a bank's rows, which every search needs."""
+        squares = lengths(self.bank) if "bank" in self._state else None
+        self.register_buffer("_squares", squares, persistent=False)
 
     def searching(self, bank: object) -> "FittedScore":
         """The same score, which looks neighbors up in another index of the same rows.
@@ -187,6 +205,8 @@ class FittedScore(nn.Module):
         """How strange each row is."""
         given = [getattr(seen, name) for name in self._seen]
         state = {name: getattr(self, name) for name in self._state}
+        if self._squares is not None:
+            state["bank"] = Tiles(state["bank"], self._squares)
         return self.score.function(*given, **(state | self._searched), **self._bound).double()
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from offmap.numerics.neighbors import Blocks
 
-__all__ = ["SPARE", "Index", "Thinned", "nearest", "ranked", "thinned"]
+__all__ = ["SPARE", "Index", "Thinned", "Tiles", "lengths", "nearest", "ranked", "thinned"]
 
 SLAB = 2048  # rows in a product: 256 queries by 2048 scores of 4 bytes stay in a core's cache
 TILE = 2**16  # rows whose scores are held at once
@@ -55,21 +55,42 @@ def nearest(
     Raises:
         ValueError: If k is out of range.
     """
-    if not isinstance(bank, Tensor):
-        return bank.nearest(queries, k)
-    if not 1 <= k <= len(bank):
-        raise ValueError(f"expected k from 1 to the {len(bank)} rows of the bank, got {k}")
-    queries = queries.to(bank.dtype)
-    squares = torch.linalg.vector_norm(bank, dim=1).square()
-    if torch.compiler.is_compiling():  # a program has no loop over queries
-        return ranked(queries, bank, _proposed(queries.detach(), bank, squares, k), k)
-    step = max(1, min(BLOCK, BLOCK_BYTES // (bank.itemsize * bank.shape[1] * (k + SPARE))))
-    found = [
-        ranked(block, bank, _proposed(block.detach(), bank, squares, k), k)
-        for block in queries.split(step)
-    ]
-    distance, index = zip(*found, strict=True)
-    return torch.cat(distance), torch.cat(index)
+    index = Tiles(bank, lengths(bank)) if isinstance(bank, Tensor) else bank
+    return index.nearest(queries, k)
+
+
+def lengths(bank: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
+    """The squared length of each row."""
+    return torch.linalg.vector_norm(bank, dim=1).square()
+
+
+class Tiles(NamedTuple):
+    """An index that is the bank itself, with its `lengths`: who asks often finds them once."""
+
+    bank: Float[Tensor, "m d"]
+    squares: Float[Tensor, " m"]
+
+    def nearest(
+        self, queries: Float[Tensor, "n d"], k: int
+    ) -> tuple[Float64[Tensor, "n k"], Int64[Tensor, "n k"]]:
+        """As the function of that name.
+
+        Raises:
+            ValueError: If k is out of range.
+        """
+        bank, squares = self.bank, self.squares
+        if not 1 <= k <= len(bank):
+            raise ValueError(f"expected k from 1 to the {len(bank)} rows of the bank, got {k}")
+        queries = queries.to(bank.dtype)
+        if torch.compiler.is_compiling():  # a program has no loop over queries
+            return ranked(queries, bank, _proposed(queries.detach(), bank, squares, k), k)
+        step = max(1, min(BLOCK, BLOCK_BYTES // (bank.itemsize * bank.shape[1] * (k + SPARE))))
+        found = [
+            ranked(block, bank, _proposed(block.detach(), bank, squares, k), k)
+            for block in queries.split(step)
+        ]
+        distance, index = zip(*found, strict=True)
+        return torch.cat(distance), torch.cat(index)
 
 
 def _proposed(queries: Tensor, bank: Tensor, squares: Tensor, k: int) -> Int64[Tensor, "n s"]:

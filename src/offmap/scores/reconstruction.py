@@ -8,8 +8,7 @@ from torch import Tensor
 
 from offmap.measure import Paper
 from offmap.score import Known, score
-from offmap.scores.rows import Mapped
-from offmap.scores.spread import flat, spread_of
+from offmap.scores.spread import flat, input_spread
 
 FLOOR = 1e-6  # of the root-mean-square radius: where training inputs leave nothing
 
@@ -29,7 +28,7 @@ def _fit(
         components: How many instead, at least 1 and fewer than an input has values.
         generator: Source of a sample, where inputs are too wide for a covariance.
     """
-    found = spread_of(Mapped(known.inputs, flat), known.memory, generator=generator)
+    found = input_spread(known, generator=generator)
     found = found.leading(variance, components)
     usual = max(math.sqrt(found.rest), FLOOR * math.sqrt(found.total))
     return {

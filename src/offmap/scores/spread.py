@@ -1,5 +1,6 @@
 """Along which directions training rows vary, and how much: found in one streamed pass."""
 
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from offmap.attempt import InputError
 from offmap.numerics.principal import principal_components
 from offmap.numerics.span import Moments
+from offmap.score import Known
 from offmap.scores.rows import Mapped
 
 WIDEST = 4096  # dimensions up to which the covariance is decomposed whole
@@ -58,24 +60,44 @@ def spread_of(rows: Mapped, memory: int, *, generator: torch.Generator) -> Sprea
         InputError: If the rows are all the same.
     """
     d = rows.read(0, 1).shape[1]
-    if d > WIDEST or 8 * COPIES * d * d > memory:
-        found = _sampled(rows, d, memory, generator)
-    else:
-        moments = Moments(d)
-        for chunk in rows.table.chunks():
-            moments.add(rows.through(chunk))
-        moment = moments.moment
-        assert moment is not None
-        variance, axes = torch.linalg.eigh(moment)
-        found = Spread(
-            mean=moments.about + moments.offset,
-            axes=axes.flip(1),
-            variance=variance.flip(0).clamp_min(0),
-            total=moment.trace().item(),
-        )
+    found = _sampled(rows, d, memory, generator) if _wide(d, memory) else _whole(rows, d)
     if not found.total > 0:
         raise InputError("expected training examples that differ, got copies of one")
     return found
+
+
+def input_spread(known: Known, *, generator: torch.Generator) -> Spread:
+    """That of all training inputs. Several scores need it: what draws nothing is found once.
+
+    Raises:
+        InputError: If the inputs are all the same.
+    """
+
+    def found() -> Spread:
+        return spread_of(Mapped(known.inputs, flat), known.memory, generator=generator)
+
+    wide = _wide(prod(known.inputs.shape), known.memory)
+    return found() if wide else known.shared("spread of inputs", found)
+
+
+def _wide(d: int, memory: int) -> bool:
+    return d > WIDEST or 8 * COPIES * d * d > memory
+
+
+def _whole(rows: Mapped, d: int) -> Spread:
+    """From the covariance of all rows."""
+    moments = Moments(d)
+    for chunk in rows.table.chunks():
+        moments.add(rows.through(chunk))
+    moment = moments.moment
+    assert moment is not None
+    variance, axes = torch.linalg.eigh(moment)
+    return Spread(
+        mean=moments.about + moments.offset,
+        axes=axes.flip(1),
+        variance=variance.flip(0).clamp_min(0),
+        total=moment.trace().item(),
+    )
 
 
 def _sampled(rows: Mapped, d: int, memory: int, generator: torch.Generator) -> Spread:

@@ -15,7 +15,7 @@ from offmap.numerics.dimension import maximum_likelihood, neighborhoods
 from offmap.numerics.neighbors import search
 from offmap.score import Known, score
 from offmap.scores.rows import Mapped, bank_of
-from offmap.scores.spread import flat, spread_of
+from offmap.scores.spread import flat, input_spread
 
 SAMPLE = 2000  # rows from which the dimension is estimated
 NEEDED = 10  # rows for each of 2^dimension orthants, without which planes mean nothing
@@ -62,7 +62,7 @@ def _fit(
         raise ValueError(f"expected neighbors >= 3, got {neighbors}")
     if components < 1:
         raise ValueError(f"expected components >= 1, got {components}")
-    found = spread_of(Mapped(known.inputs, flat), known.memory, generator=generator)
+    found = input_spread(known, generator=generator)
     found = found.leading(variance, None)
     mean, axes = found.mean, found.axes[:, :components]
     rows = Mapped(known.inputs, lambda some: _place(some, mean, axes).float())

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from offmap.measure import Paper
 from offmap.score import Known, score
-from offmap.scores.rows import Mapped
-from offmap.scores.spread import Spread, flat, spread_of
+from offmap.scores.spread import Spread, flat, input_spread
 
 TINY = 1e-3  # directions with so little of the level count fully: they need not be kept
 FLOOR = 1e-6  # of the root-mean-square radius: where training inputs have no such part
@@ -28,7 +27,7 @@ def _fit(known: Known, *, level: float = 1e-3, generator: torch.Generator) -> di
     """
     if not 0 < level < math.inf:
         raise ValueError(f"expected level > 0, got {level:g}")
-    found = spread_of(Mapped(known.inputs, flat), known.memory, generator=generator)
+    found = input_spread(known, generator=generator)
     ridge = level * found.total / len(found.mean)
     seen = found.variance / (found.variance + ridge)
     kept = max(1, int((seen > TINY).sum()))

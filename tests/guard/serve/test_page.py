@@ -110,6 +110,18 @@ def verdict(page):
     return page.locator(".verdict").first
 
 
+def test_an_image_may_come_before_the_page_is_ready(opened, address, picture):
+    page = opened("about:blank")
+    held = []
+    page.route("**/guard", lambda route: held.append(route))  # the answer to this comes late
+    page.goto(address[0])
+    page.set_input_files("#file", picture)
+    page.wait_for_timeout(300)
+    assert held and not page.locator(".verdict").count()
+    held[0].continue_()
+    assert verdict(page).is_visible()
+
+
 def test_an_image_is_scaled_here_and_judged(opened, picture, guard, fresh, address):
     page = opened()
     page.wait_for_selector("#images:not([hidden])")

@@ -8,6 +8,7 @@ const WORDS = {
 };
 const LARGEST = 4096; // pixels on a side of what is averaged exactly
 let guard = null;
+let ready = null; // settled when the guard has said what it takes
 let token = "";
 let picture = null; // the image as it was given, for when an option changes
 let asked = 0; // only the newest answer is shown
@@ -62,6 +63,8 @@ function element(name, text, kind) {
 // ------------------------------------------------------------------------------------- images
 
 async function take(file) {
+  await ready;
+  if (!guard || !frame()) return undefined;
   try {
     picture = await createImageBitmap(file);
     const side = Math.max(picture.width, picture.height);
@@ -147,7 +150,9 @@ function invert(context, width, height) {
 
 // ------------------------------------------------------------------------------------ numbers
 
-function askNumbers(text) {
+async function askNumbers(text) {
+  await ready;
+  if (!guard) return undefined;
   let given;
   try {
     given = JSON.parse(text);
@@ -249,7 +254,7 @@ function complain(text) {
 by("door").addEventListener("submit", (event) => {
   event.preventDefault();
   token = by("token").value.trim();
-  open().catch((error) => complain(error.message));
+  ready = open().catch((error) => complain(error.message));
 });
 by("paste").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -273,10 +278,10 @@ for (const kind of ["dragleave", "drop"]) {
   });
 }
 const given = (files) => {
-  if (files.length && guard && frame()) take(files[0]);
+  if (files.length) take(files[0]);
 };
 document.addEventListener("drop", (event) => given(event.dataTransfer.files));
 document.addEventListener("paste", (event) => given(event.clipboardData.files));
-open().catch((error) => {
+ready = open().catch((error) => {
   if (by("door").hidden) complain(error.message);
 });
