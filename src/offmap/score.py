@@ -160,6 +160,8 @@ class FittedScore(nn.Module):
         ValueError: If the state's names are others, or a value in it is not finite.
     """
 
+    _squares: Tensor | None
+
     def __init__(
         self, score: Score, state: Mapping[str, Tensor], settings: Mapping[str, Any]
     ) -> None:
@@ -182,7 +184,8 @@ class FittedScore(nn.Module):
 
     def _measure_bank(self) -> None:
         """Find the lengths of a bank's rows, which every search needs."""
-        squares = lengths(self.bank) if "bank" in self._state else None
+        bank = dict(self.named_buffers()).get("bank")
+        squares = None if bank is None else lengths(bank)
         self.register_buffer("_squares", squares, persistent=False)
 
     def searching(self, bank: object) -> "FittedScore":
