@@ -1,6 +1,7 @@
 """Shape types are enforced in every test; shared fixtures."""
 
 import os
+import shutil
 from pathlib import Path
 
 # Small problems and one process a core: more threads would only get in each other's way. Set
@@ -31,3 +32,22 @@ def data_folder() -> Path:
     if not (folder / "mnist.npz").exists():
         pytest.skip(f"public data sets are not here: expected mnist.npz in {folder} (OFFMAP_DATA)")
     return folder
+
+
+@pytest.fixture(scope="module")  # while it lives, no other event loop can run in this thread
+def browser():
+    """A headless Chromium that asks no other server for anything."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing = pytest.fail if "OFFMAP_REQUIRE_BROWSER" in os.environ else pytest.skip
+        missing("chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = [
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update",
+    ]  # fmt: skip
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield started
+        started.close()

@@ -1,7 +1,5 @@
 """The page in a browser: opens from a file, draws, answers, and can be used by everyone."""
 
-import os
-import shutil
 from importlib.resources import files
 
 import pytest
@@ -10,28 +8,10 @@ from offmap.report.html import html
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium")
-QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 DRAWN = "[...document.querySelectorAll('.chart')].every(box => box.dataset.state === 'drawn')"
 MARKS = """box => box.querySelectorAll(
     'svg .role-mark path, svg .role-mark rect, svg .role-mark line, svg .role-mark text'
 ).length"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        missing = pytest.fail if "OFFMAP_REQUIRE_BROWSER" in os.environ else pytest.skip
-        missing("chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The page in a browser: an image is dropped or picked, scaled here, and the verdict is shown."""
 
 import base64
-import os
-import shutil
 import socket
 import threading
 from importlib.resources import files
@@ -17,25 +15,7 @@ from offmap.guard.serve.app import create_app
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium")
-QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 TOKEN = "a-token-of-thirty-two-characters"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        missing = pytest.fail if "OFFMAP_REQUIRE_BROWSER" in os.environ else pytest.skip
-        missing("chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
