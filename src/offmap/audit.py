@@ -1,28 +1,20 @@
 """The front door: take every reading that the evidence at hand allows."""
 
-import os
-import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from importlib import import_module
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-import torch
-
-from offmap.attempt import Failure, InputError, attempt
+from offmap.attempt import InputError
 from offmap.catalog import measures, named
 from offmap.engine.fingerprint import fingerprints
 from offmap.engine.graph import Builder, Graph
 from offmap.engine.ledger import Ledger, Watcher
-from offmap.engine.local import run_local
+from offmap.engine.place import engine_called, threads_of, versions
 from offmap.engine.probe import estimate
 from offmap.engine.progress import Silent
 from offmap.engine.store import Store, writing
@@ -36,7 +28,6 @@ from offmap.report.thumbnails import thumbnails
 from offmap.run import DEFAULT_MEMORY, Domain, Split, TrainingRun
 from offmap.survey import Survey, examine
 
-MOST_THREADS = 8
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 Settings = Mapping[str, Mapping[str, object]]
 Watching = Callable[[Mapping[str, float]], Watcher]  # from the seconds of each task, by key
@@ -137,7 +128,7 @@ def audit(
         max_cost=max_cost, only=only, skip=skip, settings=settings, memory=memory, seed=seed,
         threads=threads, engine=engine,
     )  # fmt: skip
-    work_on = _engine(engine)
+    work_on = engine_called(engine)
     temporary = tempfile.TemporaryDirectory(prefix="offmap-") if out is None else nullcontext(out)
     with temporary as folder:
         store = Store(Path(folder))
@@ -181,9 +172,9 @@ def requested(
     Raises:
         InputError: If a measure, a setting, a size or an engine is none.
     """
-    _engine(engine)
+    engine_called(engine)
     selection = Selection(parse_cost(max_cost), only, skip, settings or {})
-    return selection, Resources(parse_bytes(memory), _threads(threads), seed)
+    return selection, Resources(parse_bytes(memory), threads_of(threads), seed)
 
 
 def prepare(run: TrainingRun, selection: Selection, resources: Resources) -> Prepared:
@@ -227,30 +218,6 @@ def parse_bytes(size: int | str) -> int:
     return size
 
 
-def _threads(given: int | None) -> int:
-    if given is not None and given < 1:
-        raise InputError(f"expected at least one thread, got {given}")
-    return given or min(MOST_THREADS, os.cpu_count() or 1)
-
-
-def _engine(name: str) -> Callable[..., None]:
-    """The function that does the work where the user wants it.
-
-    Raises:
-        InputError: If there is no such place, or Ray is not installed.
-    """
-    if name == "local":
-        return run_local
-    if name == "ray" or name.startswith("ray://"):
-        found = attempt(lambda: import_module("offmap.engine.ray"))
-        if isinstance(found, Failure):
-            raise InputError(
-                f"expected Ray for --engine {name}, got {found.summary}: pip install 'offmap[ray]'"
-            )
-        return partial(found.run_ray, address=name)
-    raise InputError(f"expected local, ray or ray://host:port, got {name!r}")
-
-
 def _entries(choices: Sequence[Choice], ledger: Ledger) -> tuple[Entry, ...]:
     """One entry for each choice, in their order; a choice that did not run says why."""
     found = {(e.measure, e.split): e for e in ledger.entries.values()}
@@ -280,13 +247,7 @@ def _provenance(
         name=run.name,
         task=str(run.task),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={
-            "offmap": version("offmap"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "platform": f"{platform.system()} {platform.machine()}",
-        },
+        versions=versions(),
         seed=resources.seed,
         threads=resources.threads,
         engine=engine,

@@ -15,7 +15,6 @@ from offmap.measure import QUESTIONS, Measure
 from offmap.score import Score
 
 T = TypeVar("T")
-Unit = TypeVar("Unit", Measure, Score)
 Measures = Mapping[str, Measure]
 Scores = Mapping[str, Score]
 
@@ -70,7 +69,7 @@ def scores() -> Scores:
     Raises:
         InputError: If a package cannot be imported, or offers a score whose name is taken.
     """
-    return _registered("offmap.scores", Score)
+    return registered("offmap.scores", Score)
 
 
 @contextmanager
@@ -89,12 +88,16 @@ def offering(*units: Measure) -> Iterator[None]:
 
 @cache
 def _installed() -> Measures:
-    return _registered("offmap.measures", Measure)
+    return registered("offmap.measures", Measure)
 
 
-def _registered(group: str, kind: type[Unit]) -> Mapping[str, Unit]:
-    """The units of the package that an entry point group is named after, and of its members."""
-    found: Mapping[str, Unit] = {}
+def registered(group: str, kind: type[T]) -> Mapping[str, T]:
+    """The units of the package that an entry point group is named after, and of its members.
+
+    Raises:
+        InputError: If a package cannot be imported, or offers a unit whose name is taken.
+    """
+    found: Mapping[str, T] = {}
     others = {point.value for point in entry_points(group=group)} - {group}
     for package in (group, *sorted(others)):
         units = readable(
@@ -105,7 +108,7 @@ def _registered(group: str, kind: type[Unit]) -> Mapping[str, Unit]:
     return found
 
 
-def _joined(known: Mapping[str, Unit], more: Mapping[str, Unit], source: str) -> dict[str, Unit]:
+def _joined(known: Mapping[str, T], more: Mapping[str, T], source: str) -> dict[str, T]:
     for name, unit in more.items():
         if known.get(name, unit) is not unit:
             kind = type(unit).__name__.lower()

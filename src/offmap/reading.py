@@ -92,3 +92,14 @@ class Entry:
     def reading(self) -> Reading | None:
         """The outcome, if it is a reading."""
         return self.outcome if isinstance(self.outcome, Reading) else None
+
+    @property
+    def said(self) -> str:
+        """The outcome in a few words."""
+        match self.outcome:
+            case Reading(estimate=estimate):
+                return f"{estimate}"
+            case Skipped(reason=reason):
+                return f"skipped: {reason}"
+            case Failed(error=error):
+                return f"failed: {error}"

@@ -214,7 +214,7 @@ def test_lines_say_what_is_done_and_what_is_left(offmap, flags):
     assert lines[2].startswith(f"{EXACT} on test: ")
     assert lines[2].endswith("(0 s left)")
     again = offmap(*flags(measures=f"{EXACT},{RANDOM}"))
-    assert again.out.startswith("0 readings to take, 2 taken from an earlier audit")
+    assert again.out.startswith("0 readings to take, 2 taken from an earlier run")
 
 
 def test_quiet_prints_nothing(offmap, flags):

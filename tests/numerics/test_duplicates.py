@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from offmap.numerics.duplicates import first_equal, row_digests
+from offmap.numerics.duplicates import also_among, first_equal, row_digests
 
 
 def naive(rows):
@@ -57,3 +57,25 @@ def test_does_not_write_into_what_it_reads():
 
 def test_no_rows():
     assert first_equal(row_digests([])).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_also_among_is_what_comparing_all_pairs_finds(generator, size):
+    rows = torch.randint(4, (90, 3), generator=generator).float()
+    others = torch.randint(4, (60, 3), generator=generator).double()
+    found = also_among(row_digests([rows]), others.split(size), torch.float32)
+    truth = (rows[:, None] == others[None]).all(dim=2).any(dim=1)
+    assert torch.equal(found, truth)
+    assert 20 < truth.sum() < 80
+
+
+def test_rows_are_among_others_by_both_halves_of_the_digest():
+    row, other = torch.tensor([[1.0]]), torch.tensor([[2.0]])
+    (digest,) = row_digests([row])
+    alike = torch.stack([digest, digest ^ torch.tensor([0, 1]), digest ^ torch.tensor([1, 0])])
+    assert also_among(alike, [other, row]).tolist() == [True, False, False]
+
+
+def test_nothing_is_among_nothing():
+    assert also_among(row_digests([torch.ones(2, 1)]), []).tolist() == [False, False]
+    assert also_among(row_digests([]), [torch.ones(2, 1)]).shape == (0,)

@@ -12,7 +12,10 @@ from offmap.passes import BATCH
 from offmap.plan import Choice, splits_of
 from offmap.run import TrainingRun
 
-Kind = Literal["pass", "neighbors", "feature_neighbors", "per_example", "replicate", "reading"]
+Kind = Literal[
+    "pass", "neighbors", "feature_neighbors", "per_example", "replicate", "reading", "trial"
+]
+RESULTS = ("reading", "trial")  # the kinds that are asked for; others only help
 
 SHARD_BYTES = 64 * 2**20  # of inputs in one shard of a pass
 SHARD_ROWS = 8192
@@ -58,7 +61,8 @@ class Task:
         """How progress and reports call it."""
         name = {"pass": "forward pass", "feature_neighbors": "feature neighbors"}
         where = f" on {self.split}" if self.split else ""
-        return name.get(self.unit, self.unit) + where
+        seed = f", seed {self.index}" if self.kind == "trial" else ""
+        return name.get(self.unit, self.unit) + where + seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

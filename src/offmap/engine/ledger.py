@@ -1,7 +1,7 @@
 """What has been done and what is left: the same books for every engine."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +11,18 @@ from offmap.attempt import CannotMeasure, Failure, InputError
 from offmap.engine import memory
 from offmap.engine.graph import Graph, Task
 from offmap.engine.store import Store
+from offmap.engine.workload import Results
 from offmap.reading import Entry, Failed, Outcome, Reading, Skipped
+from offmap.table import Table
+
+
+class Result(Protocol):
+    """What was asked for and is there now: a reading of an audit, a trial of the laboratory."""
+
+    @property
+    def said(self) -> str:
+        """It in a few words."""
+        ...
 
 
 @runtime_checkable
@@ -19,13 +30,13 @@ class Watcher(Protocol):
     """Somebody who follows the work: a progress bar, a log, a test."""
 
     def begin(self, tasks: Iterable[Task], reused: int) -> None:
-        """These tasks are to be done; so many readings were found done."""
+        """These tasks are to be done; so many results were found done."""
 
     def start(self, task: Task) -> None:
         """A task begins."""
 
-    def finish(self, task: Task, entry: Entry | None) -> None:
-        """A task is done; its entry if it was a reading."""
+    def finish(self, task: Task, result: Result | None) -> None:
+        """A task is done; its result if it is one that was asked for."""
 
 
 class Ledger:
@@ -65,6 +76,14 @@ class Ledger:
             wanted.add(key)
             needed.extend(self.by_key[key].needs)
         return tuple(task for task in self.graph.tasks if task.key in wanted)
+
+    def inputs(self, task: Task) -> Results:
+        """What finished tasks left for this one."""
+        return {key: self.store.get(key)[0] for key in task.needs}
+
+    def kept(self, key: str) -> Mapping[str, Table] | None:
+        """What a task of an earlier audit left; None if it was never finished."""
+        return self.store.get(key)[0] if self.store.has(key) else None
 
     def blocked(self, task: Task) -> Failure | None:
         """The failure of something that the task needs, if there was one."""

@@ -8,16 +8,15 @@ import torch
 
 from offmap.attempt import attempt
 from offmap.engine import memory
-from offmap.engine.ledger import Ledger
-from offmap.engine.work import Context, perform
+from offmap.engine.workload import Books, Workload
 
 
-def run_local(ledger: Ledger, context: Context, *, threads: int) -> None:
+def run_local(ledger: Books, work: Workload, *, threads: int) -> None:
     """Do every task that is left, in order.
 
     Args:
         ledger: The books.
-        context: The run and the root of its random numbers.
+        work: What the tasks have in common.
         threads: What each task computes with: part of the numbers, so the same everywhere.
     """
     with computing_with(threads):
@@ -27,8 +26,8 @@ def run_local(ledger: Ledger, context: Context, *, threads: int) -> None:
             begin = perf_counter()
             result = ledger.blocked(task)
             if result is None:
-                results = {key: ledger.store.get(key)[0] for key in task.needs}
-                result = attempt(lambda task=task, got=results: perform(task, context, got))
+                results = ledger.inputs(task)
+                result = attempt(lambda task=task, got=results: work.perform(task, got))
             seconds = perf_counter() - begin
             ledger.finish(task, result, seconds, max(0, memory.peak() - memory.BASELINE))
 

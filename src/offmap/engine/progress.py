@@ -6,8 +6,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from offmap.engine.graph import Task
-from offmap.reading import Entry, Failed, Reading, Skipped
+from offmap.engine.graph import RESULTS, Task
+from offmap.engine.ledger import Result
 
 Cost = Callable[[Task], float]
 
@@ -21,7 +21,7 @@ class Silent:
     def start(self, task: Task) -> None:
         """See `Watcher`."""
 
-    def finish(self, task: Task, entry: Entry | None) -> None:
+    def finish(self, task: Task, result: Result | None) -> None:
         """See `Watcher`."""
 
 
@@ -54,37 +54,41 @@ class Clock:
 
 
 class Lines:
-    """One line for each reading, on a stream that is not a terminal."""
+    """One line for each result, on a stream that is not a terminal."""
 
-    def __init__(self, console: Console, costs: Mapping[str, float]) -> None:
-        self.console, self.costs = console, costs
+    def __init__(
+        self, console: Console, costs: Mapping[str, float], what: str = "readings"
+    ) -> None:
+        self.console, self.costs, self.what = console, costs, what
 
     def begin(self, tasks: Iterable[Task], reused: int) -> None:
         """See `Watcher`."""
         tasks = list(tasks)
         self.clock = Clock(tasks, self.costs)
-        readings = sum(task.kind == "reading" for task in tasks)
-        again = f", {reused} taken from an earlier audit" if reused else ""
+        results = sum(task.kind in RESULTS for task in tasks)
+        again = f", {reused} taken from an earlier run" if reused else ""
         self.console.print(
-            f"{readings} readings to take{again}; about {duration(self.clock.seconds_left)}"
+            f"{results} {self.what} to take{again}; about {duration(self.clock.seconds_left)}"
         )
 
     def start(self, task: Task) -> None:
         """See `Watcher`."""
 
-    def finish(self, task: Task, entry: Entry | None) -> None:
+    def finish(self, task: Task, result: Result | None) -> None:
         """See `Watcher`."""
         self.clock.done(task)
-        if entry is not None:
+        if result is not None:
             left = duration(self.clock.seconds_left)
-            self.console.print(f"{task.label}: {said(entry)}  ({left} left)", markup=False)
+            self.console.print(f"{task.label}: {result.said}  ({left} left)", markup=False)
 
 
 class Bar:
     """A progress bar on a terminal."""
 
-    def __init__(self, console: Console, costs: Mapping[str, float]) -> None:
-        self.costs = costs
+    def __init__(
+        self, console: Console, costs: Mapping[str, float], what: str = "readings"
+    ) -> None:
+        self.costs, self.what = costs, what
         self.progress = Progress(
             TextColumn("{task.description:<44.44}"),
             BarColumn(),
@@ -100,7 +104,7 @@ class Bar:
         self.clock = Clock(tasks, self.costs)
         self.waiting = len(tasks)
         if reused:
-            self.progress.console.print(f"{reused} readings taken from an earlier audit")
+            self.progress.console.print(f"{reused} {self.what} taken from an earlier run")
         if tasks:
             self.progress.start()
             self.bar = self.progress.add_task("", total=1.0, left=duration(self.clock.seconds_left))
@@ -109,7 +113,7 @@ class Bar:
         """See `Watcher`."""
         self.progress.update(self.bar, description=task.label)
 
-    def finish(self, task: Task, entry: Entry | None) -> None:
+    def finish(self, task: Task, result: Result | None) -> None:
         """See `Watcher`."""
         self.clock.done(task)
         self.waiting -= 1
@@ -121,17 +125,6 @@ class Bar:
     def stop(self) -> None:
         """Leave the terminal as it was."""
         self.progress.stop()
-
-
-def said(entry: Entry) -> str:
-    """An entry in a few words."""
-    match entry.outcome:
-        case Reading(estimate=estimate):
-            return f"{estimate}"
-        case Skipped(reason=reason):
-            return f"skipped: {reason}"
-        case Failed(error=error):
-            return f"failed: {error}"
 
 
 def duration(seconds: float) -> str:

@@ -4,40 +4,36 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import ray
-import torch
 from ray import cloudpickle
 from torch import Tensor
 
 from offmap.attempt import Failure, InputError, attempt
 from offmap.engine import memory
 from offmap.engine.graph import Task
-from offmap.engine.ledger import Ledger
 from offmap.engine.local import computing_with
-from offmap.engine.work import Context, perform
-from offmap.reading import Reading
-from offmap.run import Split, TrainingRun
+from offmap.engine.workload import Books, Workload
 from offmap.table import Table, TensorTable
 
 RETRIES = 4  # of a task that was lost with its worker or node
 Columns = Mapping[str, Table]
 
 
-def run_ray(ledger: Ledger, context: Context, *, threads: int, address: str = "ray") -> None:
+def run_ray(ledger: Books, work: Workload, *, threads: int, address: str = "ray") -> None:
     """Do every task that is left on a cluster; the numbers are those of the local engine.
 
-    Model and data are put into the object store once, from where each node takes one copy.
+    What tasks have in common (model and data) is put into the object store once, from where each
+    node takes one copy.
     A task whose worker or node is lost is done again elsewhere.
 
     Args:
         ledger: The books, kept here.
-        context: The run and the root of its random numbers.
+        work: What the tasks have in common.
         threads: CPUs that each task asks for and computes with.
         address: `ray`, or `ray://host:port`.
 
@@ -52,7 +48,7 @@ def run_ray(ledger: Ledger, context: Context, *, threads: int, address: str = "r
         if isinstance(found, Failure):
             raise InputError(f"expected a Ray cluster for --engine {address}, got {found.summary}")
     try:
-        Cluster(ledger, context, threads).work()
+        Cluster(ledger, work, threads).run()
     finally:
         if started:
             ray.shutdown()
@@ -65,22 +61,21 @@ def _cpus(threads: int) -> int:
 class Cluster:
     """Hands tasks out as soon as what they need is there, and books what comes back."""
 
-    def __init__(self, ledger: Ledger, context: Context, threads: int) -> None:
+    def __init__(self, ledger: Books, work: Workload, threads: int) -> None:
         self.ledger, self.threads = ledger, threads
-        _ship_code_of(context.run)
-        self.context = ray.put(_shipped(context))
-        gpus = 1 if next(context.run.model.parameters(), torch.empty(0)).is_cuda else 0
+        _ship_by_value(work.code())
+        self.work = ray.put(work.shipped())
+        gpus = 1 if work.on_gpu() else 0
         self.remote = ray.remote(max_retries=RETRIES, num_cpus=threads, num_gpus=gpus)(_on_worker)
         self.results: dict[str, Any] = {}  # references to finished tensors, by key
         self.waiting = list(ledger.todo)
         self.running: dict[Any, tuple[Task, Any]] = {}
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Until nothing is left."""
         keys = {key for task in self.waiting for key in task.needs}
         for key in keys:
-            if self.ledger.store.has(key):
-                tables = self.ledger.store.get(key)[0]
+            if (tables := self.ledger.kept(key)) is not None:
                 self.results[key] = ray.put(_arrays({n: t.all() for n, t in tables.items()}))
         while self.waiting or self.running:
             self._hand_out()
@@ -96,7 +91,7 @@ class Cluster:
                 self.ledger.watcher.start(task)
                 inputs = [self.results[key] for key in task.needs]
                 references: Any = self.remote.options(num_returns=2).remote(
-                    task, self.threads, self.context, *inputs
+                    task, self.threads, self.work, *inputs
                 )
                 told, tensors = references
                 self.running[told] = (task, tensors)
@@ -122,18 +117,18 @@ class Cluster:
 
 
 def _on_worker(
-    task: Task, threads: int, context: Context, *inputs: Columns
-) -> tuple[tuple[Reading | Failure | None, float, int], Columns]:
+    task: Task, threads: int, work: Workload, *inputs: Columns
+) -> tuple[tuple[Any, float, int], Columns]:
     """One task on a worker: what the ledger must know, and the tensors for later tasks."""
     results = dict(zip(task.needs, inputs, strict=True))
     memory.forget_peak()
     begin = perf_counter()
     with computing_with(threads):
-        result = attempt(lambda: perform(task, context, results))
+        result = attempt(lambda: work.perform(task, results))
     seconds, peak_bytes = perf_counter() - begin, max(0, memory.peak() - memory.BASELINE)
-    if isinstance(result, (Reading, Failure)):
-        return (result, seconds, peak_bytes), {}
-    return (None, seconds, peak_bytes), _arrays(result)
+    if isinstance(result, dict):  # tensors for later tasks
+        return (None, seconds, peak_bytes), _arrays(result)
+    return (result, seconds, peak_bytes), {}
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Table]:
@@ -141,34 +136,9 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Table]:
     return {name: TensorTable(tensor.contiguous()) for name, tensor in tensors.items()}
 
 
-def _shipped(context: Context) -> Context:
-    """The context as every node can read it: splits that fit in memory are taken along.
-
-    A split larger than its memory budget stays in its files, which every node must then see.
-    """
-    run = context.run
-
-    def near(split: Split | None) -> Split | None:
-        if split is None or split.table.nbytes > split.memory or split.table.travels:
-            return split
-        return Split(
-            split.inputs, split.known_targets, groups=split.groups, name=split.name,
-            memory=split.memory,
-        )  # fmt: skip
-
-    shifts = {name: near(split) for name, split in run.shifts.items()}
-    return replace(
-        context, run=replace(run, train=near(run.train), test=near(run.test), shifts=shifts)
-    )
-
-
-def _ship_code_of(run: TrainingRun) -> None:
-    """Send the user's own classes and functions by value: workers cannot import a run file."""
-    parts: list[object] = [type(module) for module in run.model.modules()]
-    if run.recipe is not None:
-        recipe = run.recipe
-        parts += [recipe.build, recipe.optimizer, recipe.loss, recipe.schedule]
-    for name in {getattr(part, "__module__", None) for part in parts}:
+def _ship_by_value(code: Sequence[object]) -> None:
+    """Send the modules of the user's own classes and functions along with them."""
+    for name in {getattr(part, "__module__", None) for part in code}:
         module = sys.modules.get(name or "")
         file = getattr(module, "__file__", None)
         if module is not None and file is not None and not _installed(Path(file)):

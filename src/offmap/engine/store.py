@@ -5,7 +5,7 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,21 +48,9 @@ class Store:
             probe.write_bytes(b"")
             probe.unlink()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other audit out of the folder.
-
-        Raises:
-            InputError: If another audit is at work in it.
-        """
-        with writing(self.folder):
-            file = (self.folder / ".lock").open("w")
-        with file:
-            if not _lock(file.fileno()):
-                raise InputError(
-                    f"another audit is at work in {self.folder}: wait for it, or give another --out"
-                )
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep every other audit out of the folder; see `locked`."""
+        return locked(self.folder)
 
     def clear(self) -> None:
         """Forget everything (`--fresh`)."""
@@ -130,6 +118,23 @@ def with_rows(entry: Entry, rows: Table | None) -> Entry:
     if rows is None or not isinstance(entry.outcome, Reading):
         return entry
     return replace(entry, outcome=replace(entry.outcome, per_example=rows.all()))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """In this block no other run works in the folder.
+
+    Raises:
+        InputError: If another one does already.
+    """
+    with writing(folder):
+        file = (folder / ".lock").open("w")
+    with file:
+        if not _lock(file.fileno()):
+            raise InputError(
+                f"another run is at work in {folder}: wait for it, or give another --out"
+            )
+        yield
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """How one task is performed, and what measures are called with."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from offmap.catalog import measures
 from offmap.codec import decode, encode
 from offmap.engine.graph import LEAVE_ONE_OUT, Task
+from offmap.engine.workload import Results
 from offmap.inputs import (
     LAYER_EXAMPLES,
     VOCABULARY,
@@ -33,9 +34,6 @@ from offmap.run import Split, TrainingRun
 from offmap.seeds import derive, sample
 from offmap.table import Parts, Table
 
-Results = Mapping[str, Mapping[str, Table]]  # what finished tasks gave, by key and name
-
-
 NEIGHBORS = 20  # as many as estimates of dimension take; twice those of ten cost a tenth more
 MEMORY_SHARE = 4  # a search may take this part of the budget
 
@@ -46,6 +44,42 @@ class Context:
 
     run: TrainingRun
     seed: int
+
+    def perform(self, task: Task, results: Results) -> dict[str, Tensor] | Reading:
+        """Do one task; see `perform`."""
+        return perform(task, self, results)
+
+    def shipped(self) -> "Context":
+        """As every node can read it: splits that fit in memory are taken along.
+
+        A split larger than its memory budget stays in its files, which every node must then see.
+        """
+        run = self.run
+        shifts = {name: _near(split) for name, split in run.shifts.items()}
+        near = replace(run, train=_near(run.train), test=_near(run.test), shifts=shifts)
+        return replace(self, run=near)
+
+    def code(self) -> Sequence[object]:
+        """Classes and functions of the user's own, which workers cannot import."""
+        parts: list[object] = [type(module) for module in self.run.model.modules()]
+        if self.run.recipe is not None:
+            recipe = self.run.recipe
+            parts += [recipe.build, recipe.optimizer, recipe.loss, recipe.schedule]
+        return parts
+
+    def on_gpu(self) -> bool:
+        """Whether the model is on a GPU."""
+        return next(self.run.model.parameters(), torch.empty(0)).is_cuda
+
+
+def _near(split: Split | None) -> Split | None:
+    """The split in memory, where that is not too much for it."""
+    if split is None or split.table.nbytes > split.memory or split.table.travels:
+        return split
+    return Split(
+        split.inputs, split.known_targets, groups=split.groups, name=split.name,
+        memory=split.memory,
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------- performing one task

@@ -7,7 +7,8 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from offmap.attempt import InputError
 from offmap.catalog import named
@@ -21,7 +22,7 @@ from offmap.guard.facts import Facts
 from offmap.guard.guard import Guard
 from offmap.guard.seeing import Sight, known, scores_of
 from offmap.inputs import head_name
-from offmap.numerics.duplicates import row_digests
+from offmap.numerics.duplicates import also_among, row_digests
 from offmap.passes import device_of
 from offmap.run import DEFAULT_MEMORY, Domain, Split, Task, TrainingRun
 from offmap.score import FittedScore, Known
@@ -31,6 +32,16 @@ from offmap.survey import Survey, examine, fingerprint_weights
 RIVAL = "neighbor_disagreement"  # the score of the reason `disputed`
 REFERENCE = 0.2  # of the calibration data, which make the scores of an ensemble comparable
 SELECTION = 0.5  # of the calibration data, which bound the error of accepted answers
+
+
+class Terms(NamedTuple):
+    """What a guard is asked to keep: see `fit_guard`."""
+
+    alpha: float
+    per_class: bool
+    confidence: float | None
+    risk: float | None
+    disputed: float | None
 
 
 class Uses(NamedTuple):
@@ -93,7 +104,8 @@ def fit_guard(
     Raises:
         InputError: If model, data or settings cannot be used; it says what was expected.
     """
-    _check_rates({"alpha": alpha, "confidence": confidence, "risk": risk, "disputed": disputed})
+    terms = Terms(alpha, per_class, confidence, risk, disputed)
+    _check_rates(terms)
     run, seen = examine(
         TrainingRun(
             model, train, shifts={"calibration": calibration}, domain=domain, task=task,
@@ -101,43 +113,29 @@ def fit_guard(
         ).with_memory(memory)
     )  # fmt: skip
     assert run.train is not None and run.domain is not None and run.task is not None
-    classifies = _classifies(run, risk, disputed, per_class)
-    names = _names(score)
-    if isinstance(score, Choice) and score.calibration != seen["calibration"].fingerprint:
-        raise InputError(
-            "calibration: expected the data with which the score was chosen, got others: choose "
-            "again, or give those"
-        )
-    _check_fresh(run.train, run.shifts["calibration"])
+    classifies, names = _classifies(run, terms), _names(score)
+    _check_fresh(run.train, run.shifts["calibration"], score, seen["calibration"].fingerprint)
     uses = _uses(run.shifts["calibration"], score, risk is not None, seed)
 
     sight = Sight(model, head_name(run), classifies=classifies)
-    rates = [rate for rate in (alpha, disputed) if rate is not None]
-    check_counts(len(uses.calibration), min(rates), confidence=confidence)
-    classes = None
-    if per_class:
-        classes, class_count = predicted(sight, uses.calibration)
-        check_counts(
-            len(classes), alpha, confidence=confidence, classes=classes, class_count=class_count
-        )
-    facts_known = known(sight, run.train, memory, tokens=run.domain.kind == "tokens")
-    members = _members(names, facts_known, settings or {}, seed)
+    classes = _enough(sight, uses.calibration, terms)
+    learned = known(sight, run.train, memory, tokens=run.domain.kind == "tokens")
+    members = _members(names, learned, settings or {}, seed)
     ruler = calibrated(
         _joined(members, sight, uses.reference), sight, uses.calibration, alpha,
         confidence=confidence, classes=classes,
     )  # fmt: skip
     dispute = None
     if disputed is not None:
-        (rival,) = _members([RIVAL], facts_known, settings or {}, seed).values()
+        (rival,) = _members([RIVAL], learned, settings or {}, seed).values()
         dispute = calibrated(rival, sight, uses.calibration, disputed, confidence=confidence)
-    chart = make_atlas(facts_known, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
+    chart = make_atlas(learned, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
     facts = Facts(
         name=name, task=run.task, domain=run.domain,
         class_names=None if run.class_names is None else tuple(run.class_names),
         feature_layer=sight.layer,
         scores={one: dict(member.settings) for one, member in members.items()},
-        alpha=alpha, per_class=per_class, confidence=confidence, risk=risk, disputed=disputed,
-        promise=promise(len(uses.calibration), alpha, confidence, classes),
+        **terms._asdict(), promise=promise(len(uses.calibration), alpha, confidence, classes),
         accepted_risk=None, accepted_share=None, neighbors=neighbors,
         counts=_counts(run.train, uses, len(chart)),
         fingerprints=_fingerprints(model, seen), seed=seed, version=version("offmap"),
@@ -146,20 +144,19 @@ def fit_guard(
     return guard if uses.selection is None else selective(guard, uses.selection)
 
 
-def _check_rates(rates: Mapping[str, float | None]) -> None:
+def _check_rates(terms: Terms) -> None:
     """Refuse what is no probability.
 
     Raises:
         InputError: If one of the rates lies outside (0, 1).
     """
-    for what, rate in rates.items():
+    for what in ("alpha", "confidence", "risk", "disputed"):
+        rate = getattr(terms, what)
         if rate is not None and not 0 < rate < 1:
             raise InputError(f"expected {what} between 0 and 1, got {rate:g}: 0.05 is usual")
 
 
-def _classifies(
-    run: TrainingRun, risk: float | None, disputed: float | None, per_class: bool
-) -> bool:
+def _classifies(run: TrainingRun, terms: Terms) -> bool:
     """Whether the model classifies; what only makes sense for classes is refused elsewhere.
 
     Raises:
@@ -167,30 +164,54 @@ def _classifies(
     """
     if run.task not in ("classification", "regression"):
         raise InputError(f"expected a classifier or a regression to guard, got {run.task}")
-    asked = {"risk": risk is not None, "disputed": disputed is not None, "per_class": per_class}
-    for what, wanted in asked.items():
-        if wanted and run.task != "classification":
+    for what in ("risk", "disputed", "per_class"):
+        asked = getattr(terms, what) not in (None, False)
+        if asked and run.task != "classification":
             raise InputError(f"expected no {what} with {run.task}: it is about classes")
-    if risk is not None and run.shifts["calibration"].known_targets is None:
+    if terms.risk is not None and run.shifts["calibration"].known_targets is None:
         raise InputError("calibration: expected targets, which risk needs, got none")
     return run.task == "classification"
 
 
-def _check_fresh(train: Split, calibration: Split) -> None:
+def _check_fresh(
+    train: Split, calibration: Split, score: str | Sequence[str] | Choice, fingerprint: str
+) -> None:
     """Refuse calibration data that training has seen: the guard would raise false alarms.
 
     Raises:
-        InputError: If a row of one stands in the other.
+        InputError: If a row of one stands in the other, or a score was chosen with other data.
     """
-    seen = {tuple(row) for row in row_digests(train.table.chunks()).tolist()}
-    digests = row_digests(calibration.table.chunks(), train.table.dtype).tolist()
-    both = [row for row, digest in enumerate(digests) if tuple(digest) in seen]
-    if both:
+    if isinstance(score, Choice) and score.calibration != fingerprint:
+        raise InputError(
+            "calibration: expected the data with which the score was chosen, got others: choose "
+            "again, or give those"
+        )
+    dtype = train.table.dtype
+    digests = row_digests(calibration.table.chunks(), dtype)
+    both = also_among(digests, train.table.chunks(), dtype).nonzero().flatten()
+    if len(both):
         raise InputError(
             f"calibration: expected examples that training has not seen, got {len(both):,} of "
-            f"{len(calibration):,} that stand in train as well, the first at row {both[0]}: "
+            f"{len(calibration):,} that stand in train as well, the first at row {int(both[0])}: "
             "calibrate on other data, or take these rows out"
         )
+
+
+def _enough(sight: Sight, calibration: Split, terms: Terms) -> Int[Tensor, " n"] | None:
+    """The predicted classes of calibration data, where the rate is to hold for each of them.
+
+    Raises:
+        InputError: If there are too few examples for what is asked.
+    """
+    rate = min(terms.alpha, terms.disputed or 1.0)
+    check_counts(len(calibration), rate, confidence=terms.confidence)
+    if not terms.per_class:
+        return None
+    classes, count = predicted(sight, calibration)
+    check_counts(
+        len(classes), terms.alpha, confidence=terms.confidence, classes=classes, class_count=count
+    )
+    return classes
 
 
 def _names(score: str | Sequence[str] | Choice) -> list[str]:

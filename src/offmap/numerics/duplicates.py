@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
-__all__ = ["first_equal", "row_digests"]
+__all__ = ["also_among", "first_equal", "row_digests"]
 
 
 def row_digests(chunks: Iterable[Tensor], dtype: torch.dtype | None = None) -> Int64[Tensor, "n 2"]:
@@ -42,3 +42,22 @@ def first_equal(digests: Int64[Tensor, "n 2"]) -> Int64[Tensor, " n"]:
     first = torch.empty_like(order)
     first[order] = order[fresh][fresh.cumsum(0) - 1]  # stable sorts: the first of a run is lowest
     return first
+
+
+def also_among(
+    digests: Int64[Tensor, "n 2"], chunks: Iterable[Tensor], dtype: torch.dtype | None = None
+) -> Bool[Tensor, " n"]:
+    """Whether each of some rows stands among others too. Of these nothing is kept.
+
+    Args:
+        digests: Of the rows that are looked for.
+        chunks: The others [m, ...], some at a time.
+        dtype: Type in which they are compared, as in `row_digests`.
+    """
+    found = torch.zeros(len(digests), dtype=torch.bool)
+    for chunk in chunks:
+        seen = row_digests([chunk], dtype)
+        seen = seen[torch.isin(seen[:, 0], digests[:, 0])]  # half a digest rules almost all out
+        if len(seen):
+            found |= first_equal(torch.cat([seen, digests]))[len(seen) :] < len(seen)
+    return found

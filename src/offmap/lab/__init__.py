@@ -1,0 +1,1 @@
+"""The laboratory: claims from deep-learning theory, and whether they hold."""

@@ -1,0 +1,1 @@
+"""The claims, one file each, in the folder of their subject."""

@@ -1,0 +1,1 @@
+"""Interpolation and extrapolation: inside or outside the data."""

@@ -1,0 +1,1 @@
+"""Where data lies, and how dense it is there."""

@@ -1,0 +1,1 @@
+"""Discrete and symbolic targets."""
