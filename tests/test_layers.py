@@ -22,6 +22,7 @@ LAYERS = (
     {"plan", "engine", "guard"},
     {"report"},
     {"audit", "demo"},
+    {"lab"},
     {"cli", "testing", "__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

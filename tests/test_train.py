@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from offmap.run import Recipe, Split
 from offmap.table import RawFile
-from offmap.train import HistoryRecorder, plain_step, trainer
+from offmap.train import Diverged, HistoryRecorder, plain_step, trainer
 
 N, BATCH, EPOCHS = 25, 8, 3
 
@@ -168,3 +168,25 @@ def test_training_goes_on_in_training_mode_after_an_observer_changed_it(split):
 
     trainer(recipe(), step, observe=lambda _, model: model.eval())(split, seeded())
     assert modes == [True] * (EPOCHS * ceil(N / BATCH))
+
+
+def test_a_run_that_diverges_is_stopped_at_once(split):
+    """Gradient descent on a square loss beyond 2 / curvature: it grows until it overflows."""
+    given = recipe(
+        build=lambda: nn.Linear(4, 1),
+        optimizer=lambda weights: torch.optim.SGD(weights, lr=1e8),
+        loss=lambda answers, targets: mse_loss(answers[:, 0], targets.float()),
+        epochs=50,
+    )
+    losses = []
+
+    def step(model, optimizer, loss, batch):
+        plain_step(model, optimizer, lambda *both: losses.append(loss(*both)) or losses[-1], batch)
+
+    with pytest.raises(Diverged, match=r"expected a finite loss, got (inf|nan) at step \d+"):
+        trainer(given, step)(split, seeded())
+    with pytest.raises(Diverged) as raised:
+        trainer(given)(split, seeded())
+    assert all(loss.isfinite() for loss in losses)
+    assert f"at step {len(losses) + 1}:" in str(raised.value)
+    assert len(losses) < 20

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from offmap.attempt import InputError
 from offmap.run import Recipe, Split
-from offmap.train import ensemble_trainer, trainer
+from offmap.train import Diverged, ensemble_trainer, trainer
 
 N, SEEDS = 50, (3, 1, 4, 1)
 
@@ -121,3 +121,13 @@ def test_splits_of_two_sizes_are_refused(split):
         ensemble_trainer(recipe())([split] * 3 + [split.window(0, N - 1)], seeded())
     with pytest.raises(InputError, match="each of 4 networks, got 3"):
         ensemble_trainer(recipe())([split] * 3, seeded())
+
+
+def test_one_that_diverges_stops_them_all(split):
+    """At the step at which it would have been stopped alone."""
+    wild = recipe(optimizer=lambda weights: torch.optim.SGD(weights, lr=1e12), epochs=50)
+    with pytest.raises(Diverged) as alone:
+        trainer(wild)(split, seeded()[0])
+    with pytest.raises(Diverged) as together:
+        ensemble_trainer(wild)(split, seeded()[:1])
+    assert str(alone.value) == str(together.value)

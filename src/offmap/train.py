@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from math import ceil
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.optim import Optimizer
 
-from offmap.attempt import InputError
+from offmap.attempt import CannotMeasure, InputError
 from offmap.passes import device_of, evaluating
 from offmap.run import History, Loss, Recipe, Split, Trainer
 
 __all__ = [
-    "EnsembleTrainer", "History", "HistoryRecorder", "Loss", "Recipe", "Step", "ensemble_trainer",
-    "plain_step", "trainer",
+    "Diverged", "EnsembleTrainer", "History", "HistoryRecorder", "Loss", "Recipe", "Step",
+    "ensemble_trainer", "plain_step", "trainer",
 ]  # fmt: skip
 
 Step = Callable[[nn.Module, Optimizer, Loss, Split], None]
@@ -29,6 +30,10 @@ ELEMENTWISE = (
     torch.optim.RAdam, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta,
 )  # fmt: skip
 DRAWS = (nn.modules.dropout._DropoutNd, nn.RReLU, nn.MultiheadAttention)
+
+
+class Diverged(CannotMeasure):
+    """Training was stopped at a loss that is not finite; the message says at which update."""
 
 
 def plain_step(model: nn.Module, optimizer: Optimizer, loss: Loss, batch: Split) -> None:
@@ -48,9 +53,19 @@ def trainer(recipe: Recipe, step: Step = plain_step, *, observe: Observer | None
         recipe: How to train.
         step: What one update does.
         observe: Called with the number of finished epochs and the model, after each of them.
+
+    Raises:
+        Diverged: (when called) At the first loss that is not finite.
     """
 
     def train(split: Split, generator: torch.Generator) -> nn.Module:
+        updates = count()
+
+        def loss(answers: Tensor, targets: Tensor) -> Tensor:
+            value = recipe.loss(answers, targets)
+            _check_finite(value, next(updates))
+            return value
+
         with _seeded(generator), torch.enable_grad():
             model = recipe.build()
             optimizer, schedule = _optimizer(recipe, model.parameters(), len(split))
@@ -59,7 +74,7 @@ def trainer(recipe: Recipe, step: Step = plain_step, *, observe: Observer | None
                 model.train()
                 order = torch.randperm(len(split), generator=generator)
                 for rows in order.split(recipe.batch_size):
-                    step(model, optimizer, recipe.loss, _on(split.take(rows), device))
+                    step(model, optimizer, loss, _on(split.take(rows), device))
                     if schedule is not None:
                         schedule.step()
                 if observe is not None:
@@ -80,6 +95,7 @@ def ensemble_trainer(recipe: Recipe) -> EnsembleTrainer:
     Raises:
         InputError: (when called) If networks of this recipe cannot be trained together: its
             optimizer mixes weights, its layers draw random numbers, or its splits differ in size.
+        Diverged: (when called) At the first loss of any of them that is not finite.
     """
 
     def train(
@@ -97,12 +113,14 @@ def ensemble_trainer(recipe: Recipe) -> EnsembleTrainer:
         with torch.enable_grad():
             weights, buffers = stack_module_state(models)
             optimizer, schedule = _optimizer(recipe, weights.values(), len(given[0]))
-            loss = vmap(_loss(recipe, models[0]))
+            loss, updates = vmap(_loss(recipe, models[0])), count()
             for _ in range(recipe.epochs):
                 orders = [torch.randperm(len(given[0]), generator=g) for g in generators]
                 for rows in torch.stack(orders).split(recipe.batch_size, dim=1):
                     optimizer.zero_grad()
-                    loss(weights, buffers, *_stacked(given, rows, models[0])).sum().backward()
+                    losses = loss(weights, buffers, *_stacked(given, rows, models[0]))
+                    _check_finite(losses, next(updates))
+                    losses.sum().backward()
                     optimizer.step()
                     if schedule is not None:
                         schedule.step()
@@ -112,6 +130,20 @@ def ensemble_trainer(recipe: Recipe) -> EnsembleTrainer:
         return [model.eval() for model in models]
 
     return train
+
+
+def _check_finite(losses: Float[Tensor, "..."], before: int) -> None:
+    """Stop a training that has failed, rather than let it spoil every number that follows.
+
+    Raises:
+        Diverged: If a loss is not finite; `before` losses were.
+    """
+    if not bool(losses.isfinite().all()):
+        worst = losses[~losses.isfinite()].flatten()[0].item()
+        raise Diverged(
+            f"training diverged: expected a finite loss, got {worst} at step {before + 1}: lower "
+            "the learning rate"
+        )
 
 
 @contextmanager

@@ -355,5 +355,5 @@ def test_two_audits_in_one_folder(offmap, flags, tmp_path):
     out = tmp_path / "out"
     with Store(out).locked():
         said = sentence(offmap(*flags()))
-    assert said == f"another audit is at work in {out}: wait for it, or give another --out"
+    assert said == f"another run is at work in {out}: wait for it, or give another --out"
     assert offmap(*flags()).code == 0

@@ -150,7 +150,7 @@ def test_a_kill_leaves_everything_or_nothing(tmp_path, when, there):
 
 def test_two_audits_in_one_folder_are_refused(store):
     second = Store(store.folder)
-    refusal = pytest.raises(InputError, match=r"another audit is at work in .*out: wait")
+    refusal = pytest.raises(InputError, match=r"another run is at work in .*out: wait")
     with store.locked(), refusal, second.locked():
         pass
     with Store(store.folder).locked():  # the first is done

@@ -16,6 +16,7 @@ from offmap.reading import Entry, Failed, Outcome, Reading, Skipped
 from offmap.table import Table
 
 
+@runtime_checkable
 class Result(Protocol):
     """What was asked for and is there now: a reading of an audit, a trial of the laboratory."""
 

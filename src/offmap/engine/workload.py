@@ -1,7 +1,7 @@
 """What an engine needs to know of the work it runs: an audit's, or the laboratory's."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from offmap.attempt import Failure
 from offmap.engine.graph import Task
@@ -10,6 +10,7 @@ from offmap.table import Table
 Results = Mapping[str, Mapping[str, Table]]  # what finished tasks gave, by key and name
 
 
+@runtime_checkable
 class Workload(Protocol):
     """What all tasks have in common; every worker is given it once."""
 
@@ -29,6 +30,7 @@ class Workload(Protocol):
         ...
 
 
+@runtime_checkable
 class Starting(Protocol):
     """Somebody who is told when a task begins."""
 
@@ -36,6 +38,7 @@ class Starting(Protocol):
         """A task begins."""
 
 
+@runtime_checkable
 class Books(Protocol):
     """What has been done and what is left."""
 

@@ -1,5 +1,6 @@
-"""Held-out classes: the same training without some classes, whose examples are then strangers."""
+"""Classes that play the strangers: left out of the scores, or of the whole training."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from offmap.attempt import CannotMeasure
+from offmap.guard.progress import Agenda
 from offmap.passes import device_of, evaluating, named_layer
 from offmap.run import Recipe, Split
 from offmap.seeds import derive
@@ -20,21 +22,66 @@ LEAST = 3  # classes, so that two can stay
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """A network that was trained without some classes.
+    """A network that does without some classes.
 
     Args:
-        left_out: These classes, as the user numbers them.
+        gone: These classes, as the user numbers them.
         model: The network; it tells the others apart.
-        train: What it was trained on; the classes that stay are numbered anew.
+        train: What scores are fitted on; the classes that stay are numbered anew.
         reference: The fresh examples of the classes that stay.
-        strangers: Examples of those left out.
+        strangers: Examples of the others.
     """
 
-    left_out: tuple[int, ...]
+    gone: tuple[int, ...]
     model: nn.Module
     train: Split
     reference: Split
     strangers: Split
+
+
+def parts(train: Split, reference: Split, seed: int) -> list[Int[Tensor, " k"]]:
+    """The classes by fifths, in a random order: which of them go together.
+
+    Raises:
+        CannotMeasure: If there are too few classes, or nobody knows those of the fresh examples.
+    """
+    if reference.known_targets is None:
+        raise CannotMeasure("the calibration data have no classes")
+    classes = train.targets.unique()
+    if len(classes) < LEAST:
+        raise CannotMeasure(f"there are {len(classes)} classes, too few to leave some out")
+    classes = classes[torch.randperm(len(classes), generator=derive(seed, "folds"))]
+    size = max(1, round(SHARE * len(classes)))
+    return [part for part in classes.split(size) if len(part) == size]
+
+
+def left_out(
+    model: nn.Module, layer: str | None, train: Split, reference: Split, *, count: int, seed: int
+) -> Iterator[Fold]:
+    """The user's own network, its head without a fifth of the classes each.
+
+    No training: the body of the network has seen the classes that go, and tells them from others.
+    What is fitted to the fold has not, and neither has the head. Strangers are fresh examples.
+
+    Args:
+        model: The trained network. It stays as it is.
+        layer: Its head.
+        train: All training data.
+        reference: Fresh examples of all classes.
+        count: How many folds, at most.
+        seed: Of the classes that go together.
+
+    Raises:
+        CannotMeasure: If there are too few classes, or no linear head that gives the outputs.
+    """
+    for gone in parts(train, reference, seed)[:count]:
+        kept = _others(train, gone)
+        few = train.part(0, 2).inputs
+        fresh = reference.take(torch.isin(reference.targets, gone).nonzero().flatten())
+        stay = _of(reference, kept)
+        if len(fresh) and len(stay) > 1:  # else no fresh example of theirs was drawn
+            cut = narrowed(copy.deepcopy(model), layer, kept, few)
+            yield Fold(tuple(gone.sort().values.tolist()), cut, _of(train, kept), stay, fresh)
 
 
 def folds(
@@ -46,6 +93,7 @@ def folds(
     count: int,
     rows: int,
     seed: int,
+    agenda: Agenda | None = None,
 ) -> Iterator[Fold]:
     """Retrainings without a fifth of the classes each, no class being left out twice.
 
@@ -57,21 +105,17 @@ def folds(
         count: How many retrainings, at most.
         rows: Strangers in each, at most; training examples, for this network never saw them.
         seed: Of classes, training and rows.
+        agenda: Told of every epoch.
 
     Raises:
         CannotMeasure: If there are too few classes, or no linear head that gives the outputs.
     """
     targets = train.targets
-    classes = targets.unique()
-    if len(classes) < LEAST:
-        raise CannotMeasure(f"there are {len(classes)} classes, too few to leave some out")
-    classes = classes[torch.randperm(len(classes), generator=derive(seed, "folds"))]
-    size = max(1, round(SHARE * len(classes)))
-    for number, gone in enumerate(classes.split(size)[: min(count, len(classes) // size)]):
-        kept = classes[~torch.isin(classes, gone)].sort().values
+    for number, gone in enumerate(parts(train, reference, seed)[:count]):
+        kept = _others(train, gone)
         generator = derive(seed, "fold", number)
         fewer = train.take(torch.isin(targets, kept).nonzero().flatten())
-        model = trainer(recipe)(fewer, generator)
+        model = trainer(recipe, observe=None if agenda is None else agenda.epoch)(fewer, generator)
         out = torch.isin(targets, gone).nonzero().flatten()
         out = out[torch.randperm(len(out), generator=generator)[:rows]]
         yield Fold(
@@ -81,6 +125,11 @@ def folds(
             _of(reference, kept),
             train.take(out),
         )
+
+
+def _others(split: Split, gone: Int[Tensor, " k"]) -> Int[Tensor, " l"]:
+    classes = split.targets.unique()
+    return classes[~torch.isin(classes, gone)]
 
 
 def _of(split: Split, kept: Int[Tensor, " k"]) -> Split:
