@@ -31,7 +31,7 @@ from offmap import Split
 from offmap.catalog import scores as all_scores
 from offmap.estimate import replicates
 from offmap.guard.choice import Candidate, Choice
-from offmap.guard.choose import ENSEMBLES, choose, divided
+from offmap.guard.choose import ENSEMBLES, choose, divided, shares
 from offmap.guard.fit import fit_guard
 from offmap.guard.seeing import Sight
 from offmap.guard.strangers import FAMILIES
@@ -90,7 +90,7 @@ def measured(here: World, retrainings: int) -> Result:
         here.model, here.train, here.calibration, domain=here.domain, seed=here.seed,
         recipe=here.recipe, retrainings=retrainings, memory=MEMORY,
     )  # fmt: skip
-    choices = {"data alone": without_classes(choice)}
+    choices = {"data alone": without_recipe(choice)}
     if retrainings:
         choices["with recipe"] = choice
     reference, calibration = divided(here.calibration, here.seed)
@@ -122,15 +122,19 @@ def measured(here: World, retrainings: int) -> Result:
     }
 
 
-def without_classes(choice: Choice) -> Choice:
-    """What would have been chosen had no classes been held out: groups weigh the same."""
+def without_recipe(choice: Choice) -> Choice:
+    """What would have been chosen had no network been retrained without some classes."""
     groups: dict[str, list[str]] = {}
     for name, family in choice.families.items():
         if family.weight and family.group != "class":
             groups.setdefault(family.group, []).append(name)
+    share = shares(groups)
 
     def merit(one: Candidate) -> float:
-        return mean(mean(one.cells[n].auroc.value for n in names) for names in groups.values())
+        return sum(
+            share[group] * mean(one.cells[name].auroc.value for name in names)
+            for group, names in groups.items()
+        )
 
     return replace(choice, best=max(choice.candidates, key=merit).scores)
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from offmap.attempt import InputError
 from offmap.inputs import Features
 from offmap.measure import Paper, is_stochastic, keyword_defaults, like
-from offmap.numerics.bank import Tiles, lengths
+from offmap.numerics.bank import Tiles, lengths, worthwhile
+from offmap.numerics.screen import Screen
 from offmap.table import Table
 
 T = TypeVar("T")
@@ -161,6 +162,9 @@ class FittedScore(nn.Module):
     """
 
     _squares: Tensor | None
+    _axes: Tensor | None
+    _short: Tensor | None
+    _reach: Tensor | None
 
     def __init__(
         self, score: Score, state: Mapping[str, Tensor], settings: Mapping[str, Any]
@@ -183,10 +187,21 @@ class FittedScore(nn.Module):
         self.register_load_state_dict_post_hook(lambda module, _: module._measure_bank())
 
     def _measure_bank(self) -> None:
-        """Find the lengths of a bank's rows, which every search needs."""
+        """Find what every search of a bank needs: the lengths of its rows, and a screen."""
         bank = dict(self.named_buffers()).get("bank")
         squares = None if bank is None else lengths(bank)
         self.register_buffer("_squares", squares, persistent=False)
+        made = None if bank is None else worthwhile(bank)
+        for name, part in zip(("_axes", "_short", "_reach"), made or (None,) * 3, strict=True):
+            self.register_buffer(name, part, persistent=False)
+
+    def _tiles(self, bank: Tensor, squares: Tensor) -> Tiles:
+        """The bank as an index."""
+        if self._axes is None or self._axes.dtype != torch.double:  # rounded, they prove nothing
+            return Tiles(bank, squares)
+        assert self._short is not None
+        assert self._reach is not None
+        return Tiles(bank, squares, Screen(self._axes, self._short, self._reach))
 
     def searching(self, bank: object) -> "FittedScore":
         """The same score, which looks neighbors up in another index of the same rows.
@@ -209,7 +224,7 @@ class FittedScore(nn.Module):
         given = [getattr(seen, name) for name in self._seen]
         state = {name: getattr(self, name) for name in self._state}
         if self._squares is not None:
-            state["bank"] = Tiles(state["bank"], self._squares)
+            state["bank"] = self._tiles(state["bank"], self._squares)
         return self.score.function(*given, **(state | self._searched), **self._bound).double()
 
 

@@ -11,6 +11,7 @@ from offmap.cli.compare import compare
 from offmap.cli.explain import explain
 from offmap.cli.guard import guard
 from offmap.cli.hull_calculator import hull_calculator
+from offmap.cli.lab import lab
 from offmap.cli.plan import plan
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 for command in (audit, plan, explain, compare, hull_calculator):
     app.command()(command)
 app.add_typer(guard, name="guard")
+app.add_typer(lab, name="lab")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

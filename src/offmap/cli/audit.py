@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offmap.cli import options
+from offmap.cli.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
-    from offmap.engine.ledger import Watcher
     from offmap.report.gates import GateResult
     from offmap.report.report import Report
 
@@ -95,7 +93,7 @@ def audit(
     Store(out)
 
     console = Console(stderr=json_, quiet=quiet)
-    watching = _Watching(console)
+    watching = Watching(console)
     aside = redirect_stdout(sys.stderr) if json_ else nullcontext()  # what the user's code prints
     try:
         with options.naming(files), aside:
@@ -122,28 +120,6 @@ def audit(
         raise typer.Exit(GATE_FAILED)
     if report.failed:
         raise typer.Exit(MEASURE_FAILED)
-
-
-class _Watching:
-    """Makes the watcher that fits the console, and can stop it."""
-
-    def __init__(self, console: "Console") -> None:
-        self.console = console
-        self.watcher: object = None
-
-    def __call__(self, costs: "Mapping[str, float]") -> "Watcher":
-        from offmap.engine.progress import Bar, Lines, Silent
-
-        if self.console.quiet:
-            return Silent()
-        made = Bar(self.console, costs) if self.console.is_terminal else Lines(self.console, costs)
-        self.watcher = made
-        return made
-
-    def stop(self) -> None:
-        """Leave the terminal as it was."""
-        if (stop := getattr(self.watcher, "stop", None)) is not None:
-            stop()
 
 
 def _judge(report: "Report", gates: list, before: "Report | None") -> "tuple[GateResult, ...]":

@@ -1,6 +1,6 @@
 """Which score suits this network and data? Tried on strangers that are made of the data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ from offmap.attempt import CannotMeasure, InputError
 from offmap.catalog import named
 from offmap.catalog import scores as all_scores
 from offmap.guard.choice import Candidate, Choice, Tried
-from offmap.guard.holdout import folds
+from offmap.guard.holdout import Fold, folds, left_out, parts
+from offmap.guard.progress import Agenda, Watch
 from offmap.guard.seeing import Sight
 from offmap.guard.strangers import Distance, Family, Group
 from offmap.guard.strangers import families as families_of
@@ -23,9 +24,14 @@ from offmap.seeds import derive, sample
 from offmap.survey import examine
 
 SHARE = 0.4  # of the calibration data, on which scores are chosen
-HELD_OUT = 0.5  # the say of held-out classes, where there are any
+CLASSES = 0.5  # the say of classes that play the strangers, where there are any
 LEAST = 50  # rows, below which a choice would be a guess
 CLOSE = 0.01  # AUROC: what is this near the best is as good
+EPOCH = "retraining"
+NO_RECIPE = (
+    "no network was trained without some classes, for there is no recipe: classes were left out of "
+    "the scores alone, and the network knows them"
+)
 ENSEMBLES = (
     ("input_neighbors", "feature_neighbors"),
     ("input_neighbors", "feature_neighbors", "virtual_logit"),
@@ -59,6 +65,7 @@ class Kit:
     classifies: bool
     seed: int
     memory: int
+    agenda: Agenda
 
     def fitted(
         self, model: nn.Module, layer: str | None, train: Split, reference: Split
@@ -67,6 +74,7 @@ class Kit:
         return panel(
             Sight(model, layer, classifies=self.classifies), train, reference, self.units,
             self.ensembles, settings=self.settings, seed=self.seed, memory=self.memory,
+            agenda=self.agenda,
         )  # fmt: skip
 
 
@@ -94,19 +102,22 @@ def choose(
     families: Sequence[str] | None = None,
     recipe: Recipe | None = None,
     retrainings: int = 2,
+    leavings: int = 5,
     rows: int = 1000,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     domain: Domain | None = None,
     feature_layer: str | None = None,
     seed: int = 0,
     memory: int = DEFAULT_MEMORY,
+    watch: Watch | None = None,
 ) -> Choice:
     """Tries every score on strangers made of the user's data, and says which to take.
 
-    A score's merit is its mean AUROC over groups of families: noise, arrangement, corruption and
-    composition, each weighing the same, and where a recipe is given, with half of the weight,
-    classes that a retrained network never saw. Strangers are made of calibration rows, for what the
-    network was trained on it may know by heart.
+    A score's merit is its mean AUROC over groups of families. Classes that play the strangers have
+    half of the weight: those left out of the scores and of the network's head, and where a recipe
+    is given, in equal parts with these, those that a retrained network never saw. The other half
+    goes in equal parts to noise, arrangement, corruption and composition. Strangers are made of
+    calibration rows, for what the network was trained on it may know by heart.
 
     Args:
         model: The trained network; classification or regression.
@@ -117,14 +128,16 @@ def choose(
         scores: Names of the scores to try; all where None.
         ensembles: Members of the ensembles to try.
         families: Names of the families to try; all that fit the domain where None.
-        recipe: How the network was trained; None: no classes are held out.
-        retrainings: How many times classes are held out, at most.
+        recipe: How the network was trained; None: none is retrained.
+        retrainings: How many networks are trained without a fifth of the classes each, at most.
+        leavings: How many times a fifth of the classes is left out of the scores, at most.
         rows: Strangers of each family, at most.
         settings: Settings by score.
         domain: The contract of an input; read off the data where None.
         feature_layer: The layer whose input is the feature vector; the last linear one where None.
         seed: Root of every random number.
         memory: Bytes that fitting may take.
+        watch: Told how far the work has come.
 
     Raises:
         InputError: If model, data or settings cannot be used, or no score can be fitted.
@@ -137,18 +150,21 @@ def choose(
         ).with_memory(memory)
     )  # fmt: skip
     assert run.train is not None
-    kit = Kit(_units(scores), tuple(ensembles), settings or {}, _classifies(run), seed, memory)
-    reference = _reference(run.shifts["calibration"], rows, seed)
-    made, familiar = kit.fitted(model, head_name(run), run.train, reference)
+    agenda = Agenda(watch)
+    kit = Kit(
+        _units(scores), tuple(ensembles), settings or {}, _classifies(run), seed, memory, agenda
+    )
+    reference, own = _reference(run.shifts["calibration"], rows, seed), _families(families, run)
+    agenda.expect(dict.fromkeys(kit.units, 1) | {"strangers": len(own) + len(given)})
+    made, familiar = kit.fitted(run.model, head_name(run), run.train, reference)
     if not made.members:
         raise InputError(f"expected a score that can be fitted, got none: {dict(made.refused)}")
-    held, note = _held_out(run, kit, reference, retrainings, rows)
+    classes, notes = _of_classes(run, kit, reference, leavings, retrainings, rows)
     trials = [
-        *_made_up(_families(families, run), reference, run, made, familiar, seed),
-        *held,
+        *_made_up(own, reference, run, made, familiar, kit),
         *_real({name: run.shifts[name] for name in given}, made, familiar, rows, count_outliers),
+        *classes,
     ]
-    notes = () if note is None else (note,)
     return _choice(made, trials, reference, notes, seen["calibration"].fingerprint, seed)
 
 
@@ -202,39 +218,64 @@ def _made_up(
     run: TrainingRun,
     made: Panel,
     familiar: Values,
-    seed: int,
+    kit: Kit,
 ) -> Iterator[Trial]:
     """The candidates on each family of strangers that are made of the reference rows."""
     assert run.domain is not None
     for name, family in own.items():
-        strangers = family(reference, run.domain, derive(seed, "family", name))
-        yield Trial(
-            name, family.kind, family.group, family.strange, True, familiar, made.values(strangers)
-        )
+        strangers = family(reference, run.domain, derive(kit.seed, "family", name))
+        with kit.agenda.step("strangers"):
+            strange = made.values(strangers)
+        yield Trial(name, family.kind, family.group, family.strange, True, familiar, strange)
 
 
-def _held_out(
-    run: TrainingRun, kit: Kit, reference: Split, count: int, rows: int
-) -> tuple[list[Trial], str | None]:
-    """The candidates on classes that a retrained network never saw; or why there are none."""
-    assert run.train is not None
-    if run.recipe is None or not kit.classifies or count < 1:
-        return [], (
-            "no classes were held out, which needs a classifier and its recipe: the choice rests "
-            "on strangers made by arithmetic, and real ones that look natural may be another matter"
-        )
-    found = []
+def _of_classes(
+    run: TrainingRun, kit: Kit, reference: Split, leavings: int, retrainings: int, rows: int
+) -> tuple[list[Trial], tuple[str, ...]]:
+    """The candidates on classes that play the strangers; and why some kind of them does not."""
+    if not kit.classifies:
+        return [], ("no classes play the strangers: the network has none",)
     try:
-        for fold in folds(
-            run.recipe, head_name(run), run.train, reference, count=count, rows=rows, seed=kit.seed
-        ):
-            made, familiar = kit.fitted(fold.model, head_name(run), fold.train, fold.reference)
-            name = f"without {', '.join(map(str, fold.left_out))}"
-            strange = made.values(fold.strangers)
-            found.append(Trial(name, "near", "class", True, False, familiar, strange))
+        left = list(_left_out(run, kit, reference, leavings))
     except CannotMeasure as reason:
-        return [], f"no classes were held out: {reason}"
-    return found, None
+        return [], (f"no classes play the strangers: {reason}",)
+    if run.recipe is None:
+        return left, (NO_RECIPE,)
+    try:
+        return left + list(_retrained(run, run.recipe, kit, reference, retrainings, rows)), ()
+    except CannotMeasure as reason:
+        return left, (f"no network was trained without some classes: {reason}",)
+
+
+def _left_out(run: TrainingRun, kit: Kit, reference: Split, most: int) -> Iterator[Trial]:
+    """The candidates on classes that only the scores and the head do without."""
+    assert run.train is not None
+    layer, count = head_name(run), min(most, len(parts(run.train, reference, kit.seed)))
+    kit.agenda.expect(dict.fromkeys(kit.units, count))
+    for fold in left_out(run.model, layer, run.train, reference, count=count, seed=kit.seed):
+        yield _played(fold, "left out", kit, layer)
+
+
+def _retrained(
+    run: TrainingRun, recipe: Recipe, kit: Kit, reference: Split, most: int, rows: int
+) -> Iterator[Trial]:
+    """The candidates on classes that a retrained network never saw."""
+    assert run.train is not None
+    layer, count = head_name(run), min(most, len(parts(run.train, reference, kit.seed)))
+    kit.agenda.expect(dict.fromkeys(kit.units, count) | {EPOCH: count * recipe.epochs})
+    for fold in folds(
+        recipe, layer, run.train, reference, count=count, rows=rows, seed=kit.seed,
+        tick=lambda: kit.agenda.tick(EPOCH),
+    ):  # fmt: skip
+        yield _played(fold, "class", kit, layer)
+
+
+def _played(fold: Fold, group: Group, kit: Kit, layer: str | None) -> Trial:
+    """The candidates, fitted without some classes, on these."""
+    made, familiar = kit.fitted(fold.model, layer, fold.train, fold.reference)
+    how = "left out" if group == "left out" else "without"
+    name = f"{how} {', '.join(map(str, fold.gone))}"
+    return Trial(name, "near", group, True, False, familiar, made.values(fold.strangers))
 
 
 def _real(
@@ -294,16 +335,9 @@ def _choice(
 
 
 def _weighed(trials: Sequence[Trial]) -> dict[str, Tried]:
-    """Held-out classes have half of the say; the other groups share the rest in equal parts.
-
-    They alone differ from the data as real strangers do. All other families are arithmetic on
-    numbers, which a score of no other merit may see through.
-    """
+    """Families of one group share what it has to say."""
     counts = [trial.group for trial in trials if trial.counts]
-    groups = set(counts)
-    share = dict.fromkeys(groups, 1 / max(1, len(groups)))
-    if "class" in groups and len(groups) > 1:
-        share = dict.fromkeys(groups, (1 - HELD_OUT) / (len(groups) - 1)) | {"class": HELD_OUT}
+    share = shares(set(counts))
     return {
         trial.name: Tried(
             trial.distance,
@@ -313,6 +347,21 @@ def _weighed(trials: Sequence[Trial]) -> dict[str, Tried]:
         )
         for trial in trials
     }
+
+
+def shares(groups: Collection[str]) -> dict[str, float]:
+    """What each group has to say: classes have half of it, however they come to play strangers.
+
+    They alone differ from the data as real strangers do. All other families are arithmetic on
+    numbers, which a score of no other merit may see through.
+    """
+    played = {"left out", "class"} & set(groups)
+    others = set(groups) - played
+    if not played or not others:
+        return dict.fromkeys(groups, 1 / max(1, len(groups)))
+    return dict.fromkeys(played, CLASSES / len(played)) | dict.fromkeys(
+        others, (1 - CLASSES) / len(others)
+    )
 
 
 def _unranked(name: str, trials: Sequence[Trial]) -> str | None:

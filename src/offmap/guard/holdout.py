@@ -1,7 +1,7 @@
 """Classes that play the strangers: left out of the scores, or of the whole training."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from offmap.attempt import CannotMeasure
-from offmap.guard.progress import Agenda
 from offmap.passes import device_of, evaluating, named_layer
 from offmap.run import Recipe, Split
 from offmap.seeds import derive
@@ -93,7 +92,7 @@ def folds(
     count: int,
     rows: int,
     seed: int,
-    agenda: Agenda | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Fold]:
     """Retrainings without a fifth of the classes each, no class being left out twice.
 
@@ -105,7 +104,7 @@ def folds(
         count: How many retrainings, at most.
         rows: Strangers in each, at most; training examples, for this network never saw them.
         seed: Of classes, training and rows.
-        agenda: Told of every epoch.
+        tick: Called after every epoch.
 
     Raises:
         CannotMeasure: If there are too few classes, or no linear head that gives the outputs.
@@ -115,7 +114,7 @@ def folds(
         kept = _others(train, gone)
         generator = derive(seed, "fold", number)
         fewer = train.take(torch.isin(targets, kept).nonzero().flatten())
-        model = trainer(recipe, observe=None if agenda is None else agenda.epoch)(fewer, generator)
+        model = trainer(recipe, observe=lambda *_: tick())(fewer, generator)
         out = torch.isin(targets, gone).nonzero().flatten()
         out = out[torch.randperm(len(out), generator=generator)[:rows]]
         yield Fold(

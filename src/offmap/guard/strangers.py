@@ -23,7 +23,9 @@ from offmap.seeds import derive
 from offmap.table import Table
 
 Distance = Literal["near", "far", "unknown"]
-Group = Literal["noise", "arrangement", "corruption", "composition", "class", "outliers"]
+Group = Literal[
+    "noise", "arrangement", "corruption", "composition", "left out", "class", "outliers"
+]
 MOMENT_ROWS = 2000  # rows of the data from which range and moments are read
 SIDE = 4  # cells along a side: of blocks and of patches
 

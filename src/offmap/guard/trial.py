@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from offmap.estimate import TAIL, Estimate, area, proportion
 from offmap.guard.ensemble import surprise, tabulated
+from offmap.guard.progress import Agenda
 from offmap.guard.seeing import Sight, known, views
 from offmap.numerics.detection import detect
 from offmap.numerics.ranking import auroc_influence
@@ -155,6 +156,7 @@ def panel(
     settings: Mapping[str, Mapping[str, Any]],
     seed: int,
     memory: int,
+    agenda: Agenda | None = None,
 ) -> tuple[Panel, dict[str, Float[Tensor, " n"]]]:
     """Every score that can be fitted, and what each candidate says of the reference rows.
 
@@ -167,12 +169,15 @@ def panel(
         settings: Settings by score.
         seed: Of the fits that draw.
         memory: Bytes that fitting may take.
+        agenda: Each score is a step of it.
     """
+    agenda = agenda or Agenda()
     facts = known(sight, train, memory)
     members: dict[str, FittedScore] = {}
     refused: dict[str, str] = {}
     for name, unit in units.items():
-        fitted = _fitted(unit, facts, settings.get(name, {}), seed)
+        with agenda.step(name):
+            fitted = _fitted(unit, facts, settings.get(name, {}), seed)
         if isinstance(fitted, str):
             refused[name] = fitted
         else:

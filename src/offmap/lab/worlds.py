@@ -115,7 +115,13 @@ def printed_digits(
         numbers: From 0 to 10^places - 1.
         places: Digits that are printed.
         zoom: Pixels along the side of a dot of the font.
+
+    Raises:
+        ValueError: If a number has no room, or is negative.
     """
+    wrong = numbers[(numbers < 0) | (numbers >= 10**places)]
+    if len(wrong):
+        raise ValueError(f"expected numbers from 0 to {10**places - 1}, got {wrong[0].item()}")
     rows = [[int(dot) for dot in glyph.replace(" ", "")] for glyph in GLYPHS]
     font = torch.tensor(rows, dtype=torch.double).view(10, GLYPH_HEIGHT, GLYPH_WIDTH)
     font = nn.functional.pad(font, (0, 1))  # a gap between digits
@@ -193,7 +199,8 @@ def teacher(
 ) -> nn.Sequential:
     """A random ReLU network from vectors to one number: a target that a network can represent.
 
-    Gaussian weights of He's variance, no biases, float64; the output has variance about one.
+    Gaussian weights of He's variance, no biases, float64. Over networks and standard normal inputs
+    the mean square of the output is one; over the inputs of one network its variance is less.
 
     Args:
         dimension: Of the inputs.

@@ -6,25 +6,42 @@ rows lie in the k columns whose minimum over the slabs is smallest: these are op
 rows than asked for are ranked by distances from differences, so that rounding in the products (of
 about 1e-7 of the squared norms) seldom shows: center the bank. `neighbors.search` is certain, and
 for banks that do not fit in memory, but no network can hold it.
+
+Outside of a program, a `screen` may propose instead: bounds in a few dimensions, in a small part of
+the time. A query whose nearest rows these bounds do not prove is looked up among all rows.
 """
 
 import itertools
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 from torch.nn import functional
 
 from offmap.numerics.neighbors import Blocks
+from offmap.numerics.screen import COLUMNS, Screen, screen
 
-__all__ = ["SPARE", "Index", "Thinned", "Tiles", "lengths", "nearest", "ranked", "thinned"]
+__all__ = [
+    "SPARE",
+    "Index",
+    "Thinned",
+    "Tiles",
+    "lengths",
+    "nearest",
+    "ranked",
+    "thinned",
+    "worthwhile",
+]
 
 SLAB = 2048  # rows in a product: 256 queries by 2048 scores of 4 bytes stay in a core's cache
 TILE = 2**16  # rows whose scores are held at once
 BLOCK = 256  # queries at a time
 BLOCK_BYTES = 64 * 2**20
 SPARE = 8  # rows that are ranked beside the k that are wanted
+SCREENED = 64  # rows that are ranked behind a screen; for more than half as many it is not asked
+FEWEST = 8192  # rows of a bank that is worth a screen
+TRIAL = 64, 11, 0.9  # rows looked up, how many neighbors (itself is one), share proven at once
 POOL_BYTES = 256 * 2**20  # of float32 points among which centers are chosen at once
 CANDIDATES = 1024
 
@@ -65,10 +82,14 @@ def lengths(bank: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
 
 
 class Tiles(NamedTuple):
-    """An index that is the bank itself, with its `lengths`: who asks often finds them once."""
+    """An index that is the bank itself, with what who asks often finds once.
+
+    The `lengths` of its rows, and a screen of them if one is `worthwhile`.
+    """
 
     bank: Float[Tensor, "m d"]
     squares: Float[Tensor, " m"]
+    screen: Screen | None = None
 
     def nearest(
         self, queries: Float[Tensor, "n d"], k: int
@@ -84,13 +105,61 @@ class Tiles(NamedTuple):
         queries = queries.to(bank.dtype)
         if torch.compiler.is_compiling():  # a program has no loop over queries
             return ranked(queries, bank, _proposed(queries.detach(), bank, squares, k), k)
-        step = max(1, min(BLOCK, BLOCK_BYTES // (bank.itemsize * bank.shape[1] * (k + SPARE))))
+        if self.screen is not None and 2 * k <= SCREENED:
+            return self._screened(queries, k)
+        return self._searched(queries, k)
+
+    def _screened(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Behind the screen; what it does not prove, among all rows."""
+        assert self.screen is not None
+        found = [
+            behind(block, self.bank, self.screen, k) for block in queries.split(self._step(SCREENED))
+        ]
+        distance, index, proven = (torch.cat(parts) for parts in zip(*found, strict=True))
+        open_ = (~proven).nonzero()[:, 0]
+        if len(open_):
+            other, rows = self._searched(queries[open_], k)
+            distance, index = (
+                distance.index_copy(0, open_, other), index.index_copy(0, open_, rows),
+            )  # fmt: skip
+        return distance, index
+
+    def _searched(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Among all rows."""
+        bank, squares = self.bank, self.squares
         found = [
             ranked(block, bank, _proposed(block.detach(), bank, squares, k), k)
-            for block in queries.split(step)
+            for block in queries.split(self._step(k + SPARE))
         ]
         distance, index = zip(*found, strict=True)
         return torch.cat(distance), torch.cat(index)
+
+    def _step(self, ranks: int) -> int:
+        """Queries at a time, if so many rows are ranked for each."""
+        row = self.bank.itemsize * self.bank.shape[1]
+        return max(1, min(BLOCK, BLOCK_BYTES // (row * ranks)))
+
+
+def behind(
+    queries: Float[Tensor, "n d"], bank: Float[Tensor, "m d"], screen: Screen, k: int
+) -> tuple[Float64[Tensor, "n k"], Int64[Tensor, "n k"], Bool[Tensor, " n"]]:
+    """The k nearest of the rows that a screen proposes, and whether it proves that they are.
+
+    They are if none of them is farther than all that was not proposed must be.
+    """
+    rows, floor = screen.lowest(queries.detach(), SCREENED)
+    distance, index = ranked(queries, bank, rows.clamp(max=len(bank) - 1), k)
+    return distance, index, distance.detach()[:, -1].square() <= floor
+
+
+def worthwhile(bank: Float[Tensor, "m d"]) -> Screen | None:
+    """A screen of the bank, if it proves the neighbors of nearly all of some rows of it."""
+    if len(bank) < FEWEST or bank.shape[1] < 2 * COLUMNS:
+        return None
+    made = screen(bank)
+    count, k, share = TRIAL
+    some = bank.detach()[:: len(bank) // count]
+    return made if behind(some, bank, made, k)[2].double().mean() >= share else None
 
 
 def _proposed(queries: Tensor, bank: Tensor, squares: Tensor, k: int) -> Int64[Tensor, "n s"]:

@@ -115,12 +115,10 @@ def log_wealth(
     time = torch.arange(count + 1, count + p.shape[-1] + 1, dtype=torch.double, device=p.device)
     reserve = (RESERVE + time.log1p()).reciprocal()
     added = ((1 / time).log1p() * reserve / (RESERVE + time.log())).log()  # what it loses at t
-    total, last = reserve.log().expand(p.shape), []
-    for number, (below, share) in enumerate(BETS):
-        gain = torch.log1p(share * (2 * (1 - p.double() / below).clamp(min=0) / below - 1))
-        gain = gain.cumsum(dim=-1)
-        before = stakes[..., number, None].expand_as(gain[..., :1])
-        stake = torch.cat((before, added - gain), dim=-1).logcumsumexp(dim=-1)[..., 1:] + gain
-        total = torch.logaddexp(total, stake - math.log(len(BETS)))
-        last.append(stake[..., -1])
-    return total, torch.stack(last, dim=-1)
+    below, share = torch.tensor(BETS, dtype=torch.double, device=p.device)[:, :, None].unbind(dim=1)
+    bet = 2 * (1 - p.double().unsqueeze(-2) / below).clamp(min=0) / below - 1
+    gain = torch.log1p(share * bet).cumsum(dim=-1)
+    before = stakes.unsqueeze(-1).expand_as(gain[..., :1])
+    stake = torch.cat((before, added - gain), dim=-1).logcumsumexp(dim=-1)[..., 1:] + gain
+    whole = (stake - math.log(len(BETS))).logsumexp(dim=-2)
+    return torch.logaddexp(reserve.log(), whole), stake[..., -1]

@@ -3,7 +3,7 @@
 from functools import cache, partial
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from offmap.report import views, words
@@ -54,7 +54,7 @@ def _page(report: Report, fill: Fill, charts: Charts) -> str:
     why = shown(context["readings"], context["galleries"])
     taken = {gallery["anchor"] for one in why for gallery in one.galleries}
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             **context,
@@ -64,31 +64,32 @@ def _page(report: Report, fill: Fill, charts: Charts) -> str:
             fill=fill,
             charts=Markup(f"[{','.join(charts.made)}]"),
             charts_left_out=charts.left_out,
-            library=_library(),
+            library=library(),
         )
     )
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("offmap.report"),
+def environment(*packages: str) -> Environment:
+    """What fills the templates of the report, and of these packages."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "offmap.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["duration"] = words.duration
-    environment.filters["bytes"] = words.size
-    environment.filters["human"] = words.title
-    environment.filters["plain"] = views.plain
-    environment.filters["shortened"] = words.shortened
-    environment.tests["safe_link"] = lambda url: url.startswith("https://")
-    return environment
+    made.filters["duration"] = words.duration
+    made.filters["bytes"] = words.size
+    made.filters["human"] = words.title
+    made.filters["plain"] = views.plain
+    made.filters["shortened"] = words.shortened
+    made.tests["safe_link"] = lambda url: url.startswith("https://")
+    return made
 
 
 @cache
-def _library() -> Markup:
+def library() -> Markup:
     """Vega, Vega-Lite and Vega-Embed in one script that cannot end early."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return Markup(bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

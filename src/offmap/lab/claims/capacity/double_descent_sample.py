@@ -15,7 +15,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, lea
     effect="Largest deviation of the mean excess risk from the law over all n, in standard errors.",
     below=4.0,
     scales={
-        "smoke": {"p": 20, "sizes": (5, 8, 10, 30, 40, 80), "draws": 600, "noise": 0.5},
+        "smoke": {"p": 40, "sizes": (10, 20, 30, 50, 60, 120), "draws": 300, "noise": 0.5},
         "desk": {
             "p": 100, "sizes": (10, 30, 50, 60, 70, 80, 90, 112, 120, 130, 150, 200, 300, 400),
             "draws": 300, "noise": 0.5,

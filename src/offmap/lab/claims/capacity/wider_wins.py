@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.double_descent_width import even, risks_of_width
     "taken in the order of their importance.",
     below=1.0,
     scales={
-        "smoke": {"n": 20, "widths": (1, 3, 6, 10, 30, 60, 120), "draws": 300, "noise": 0.5},
+        "smoke": {"n": 20, "widths": (1, 3, 6, 10, 30, 60, 120), "draws": 150, "noise": 0.5},
         "desk": {
             "n": 40, "widths": (1, 2, 3, 5, 8, 12, 20, 30, 50, 60, 80, 120, 200, 400),
             "draws": 600, "noise": 0.5,

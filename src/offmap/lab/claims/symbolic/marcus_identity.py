@@ -13,15 +13,15 @@ from offmap.train import ensemble_trainer
 
 
 @claim(
-    says="A fully connected network that learns to copy binary numbers from a tenth of the even "
-    "ones copies at least 90 % more of the other even numbers than of the odd ones.",
-    effect="Share of the even numbers never shown that come out right, less that of the odd "
-    "numbers; over all numbers, the least over their lengths.",
+    says="A fully connected network that is shown a tenth of the even numbers in binary learns to "
+    "copy the other even numbers, and no odd one.",
+    effect="Share of the even numbers never shown that come out right, less that of the odd ones, "
+    "over all numbers of one length; the least over lengths.",
     above=0.9,
     scales={
         "smoke": {"epochs": {10: 150}, "networks": 3},
-        "desk": {"epochs": {10: 1000, 16: 100}, "networks": 5},
-        "full": {"epochs": {10: 3000, 16: 300}, "networks": 10},
+        "desk": {"epochs": {10: 500, 16: 20}, "networks": 5},
+        "full": {"epochs": {10: 3000, 16: 100}, "networks": 10},
     },
     seconds={"smoke": 0.3, "desk": 8, "full": 60},
     paper=Paper(
