@@ -1,26 +1,38 @@
-"""What mkdocs is not given by hand: a page per measure, and the command line, from the code.
+"""What mkdocs is not given by hand: a page per measure and claim, and the command line.
 
 A hook of mkdocs (see mkdocs.yml). The pages exist in memory only, so none can be out of date.
 """
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typer
+import vl_convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from offmap.catalog import measures, scores
 from offmap.cli import app
+from offmap.figures import Figure
 from offmap.inputs import VOCABULARY
+from offmap.lab.claim import ROOMS
+from offmap.lab.finding import Finding
+from offmap.lab.keep import kept
+from offmap.lab.page import effect, markdown, number
 from offmap.measure import QUESTIONS, Measure, is_stochastic
 from offmap.report import words
+from offmap.report.charts import chart
+from offmap.report.formula import plain
 from offmap.report.grades import LINES
+from offmap.report.html import VEGA_LITE
 from offmap.score import Score
 
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Note|Example|Examples):$")
+RESULTS = Path(__file__).parent / "results" / "desk"
 READ_ON = {
     "none": "once",
     "every": "test and every shift",
@@ -37,6 +49,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     for entry in config.nav:
         if isinstance(entry, dict) and "Measures" in entry:
             entry["Measures"] = ["measures/index.md", *_by_question()]
+        if isinstance(entry, dict) and "What holds" in entry:
+            entry["What holds"] = ["claims/index.md", *_by_room()]
     return config
 
 
@@ -47,10 +61,21 @@ def _by_question() -> list[dict[str, list[str]]]:
     ]
 
 
+def _by_room() -> list[dict[str, list[str]]]:
+    return [
+        {title: [f"claims/{f.statement.name}.md" for f in findings() if f.statement.room == room]}
+        for room, title in ROOMS.items()
+    ]
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
+    for found in findings():
+        for place, figure in enumerate(_figures(found)):
+            path = f"claims/{found.statement.name}-{place}.svg"
+            files.append(File.generated(config, path, content=_svg(figure)))
     return files
 
 
@@ -60,6 +85,8 @@ def pages() -> dict[str, str]:
     return {
         **made,
         "measures/index.md": index_page(),
+        **{f"claims/{f.statement.name}.md": claim_page(f) for f in findings()},
+        "claims/index.md": markdown(findings(), link="{}.md"),
         "scores.md": scores_page(),
         "commands.md": commands_page(),
     }
@@ -206,6 +233,66 @@ def _score(unit: Score) -> list[str]:
     return [*made, table(("setting", "default", "meaning"), rows)] if rows else made
 
 
+# ----------------------------------------------------------------------------------- the claims
+
+
+@cache
+def findings() -> list[Finding]:
+    """What the laboratory found at desk scale: the committed files."""
+    return kept(RESULTS)
+
+
+def claim_page(found: Finding) -> str:
+    """A claim with what came of it."""
+    said = found.statement
+    facts = [
+        ("verdict", f"**{'no verdict' if found.verdict == 'none' else found.verdict}**"),
+        ("effect", f"{effect(found)}: {said.effect}"),
+        ("line, fixed in advance", found.line),
+        (
+            "rather",
+            f"[{words.title(said.corrected)}]({said.corrected}.md)" if said.corrected else "",
+        ),
+        ("published", said.published),
+        ("seeds", ", ".join(done.said for done in found.trials)),
+        ("parameters", ", ".join(f"`{n} = {v}`" for n, v in found.parameters.items())),
+        ("time", words.duration(found.seconds)),
+        ("paper", f"[{said.citation}]({said.url})"),
+    ]
+    parts = [
+        f"# {words.title(said.name)}",
+        f"*{said.says}*",
+        table(("", ""), [f for f in facts if f[1]]),
+    ]
+    parts += [found.why] if found.why else []
+    parts += [
+        f"![{figure.title}]({said.name}-{place}.svg)"
+        for place, figure in enumerate(_figures(found))
+    ]
+    parts += ["## Protocol", prose(said.protocol)]
+    rows = [(words.title(name), number(part)) for name, part in found.parts.items()]
+    if rows:
+        parts += ["## Numbers", table(("", "mean [95 % interval] over seeds"), rows)]
+    notes = [f"- {note}" for trial in found.finished[:1] for note in trial.notes]
+    parts += ["\n".join(notes)] if notes else []
+    made = ", ".join(f"{name} {text}" for name, text in found.provenance.items() if text)
+    parts += ["## Made by", f"`offmap lab run {said.name} --scale {found.scale}`", made]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(found: Finding) -> list[Figure]:
+    """Those that are charts, of the first seed."""
+    figures = [figure for trial in found.finished[:1] for figure in trial.figures]
+    return [figure for figure in figures if chart(figure) is not None]
+
+
+def _svg(figure: Figure) -> str:
+    drawn = chart(figure)
+    assert drawn is not None
+    spec = {**drawn.standalone, "width": 560, "title": figure.title, "background": "white"}
+    return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+
+
 # ------------------------------------------------------------------------------ the command line
 
 
@@ -274,103 +361,3 @@ def prose(text: str) -> str:
     )
     text = re.sub(r":math:`([^`]+)`", lambda found: f"`{plain(found[1])}`", text)
     return re.sub(r"(?<![<(\"])(https?://[^\s)>]+)", r"<\1>", text).strip()
-
-
-# ---------------------------------------------------------------------------- LaTeX as characters
-
-TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.")
-RAISED = dict(zip("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", strict=True))
-SYMBOLS = {
-    "lfloor": "⌊", "perp": "⊥", "rfloor": "⌋", "nabla": "∇", "Vert": "‖",
-    "sum": "∑", "prod": "∏", "partial": "∂", "lVert": "‖", "rVert": "‖", "lvert": "|",
-    "rvert": "|", "in": " ∈ ", "le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "cdot": " · ",
-    "times": " × ", "to": " → ", "mid": " | ", "infty": "∞", "top": "ᵀ", "approx": " ≈ ",
-    "pm": " ± ", "sim": " ~ ", "dots": "…", "ldots": "…", "langle": "⟨", "rangle": "⟩", "ell": "ℓ",
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
-    "eta": "η", "theta": "θ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ",
-    "phi": "φ", "chi": "χ", "omega": "ω", "Sigma": "Σ", "Delta": "Δ", "Phi": "Φ",
-    "qquad": "    ", "quad": "  ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
-    "{": "{", "}": "}", "|": "‖", "%": "%", "_": "_",
-    "left": "", "right": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "big": "", "Big": "",
-}  # fmt: skip
-NAMES = {"log", "exp", "max", "min", "arg", "sup", "inf", "det", "Pr", "dim", "ln", "cos", "tr"}
-FONTS = {"operatorname", "text", "mathrm", "mathbb", "mathbf", "mathcal"}
-ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0304"}
-
-
-def plain(latex: str) -> str:
-    r"""A formula as characters: `\frac{a}{b_i}` as `a / b_i`.
-
-    Raises:
-        ValueError: If a command is unknown: give it a character in SYMBOLS.
-    """
-    tokens = TOKEN.findall(latex)
-    tokens.reverse()
-    text = re.sub(r"(?<=\S) {2}(?=\S)", " ", _until(tokens, "")).strip()
-    alone = re.fullmatch(r"\((?:[^()]|\([^()]*\))*\)", text)  # a fraction and nothing else
-    return text[1:-1] if alone else text
-
-
-def _until(tokens: list[str], end: str) -> str:
-    parts = []
-    while tokens and tokens[-1] != end:
-        parts.append(_next(tokens))
-    if end:
-        tokens.pop()
-    return "".join(parts)
-
-
-def _next(tokens: list[str]) -> str:
-    """The next token with whatever belongs to it, as characters."""
-    token = tokens.pop()
-    if token == "{":
-        return _until(tokens, "}")
-    if token in "^_":
-        return _script(token, _argument(tokens))
-    if token.isspace():
-        return " "
-    return _command(token[1:], tokens) if token.startswith("\\") else token
-
-
-def _command(name: str, tokens: list[str]) -> str:
-    commands: Mapping[str, Callable[[], str]] = {
-        **dict.fromkeys(FONTS, lambda: _argument(tokens)),
-        **dict.fromkeys(("frac", "tfrac", "dfrac"), lambda: _ratio(tokens)),
-        "sqrt": lambda: f"√({_argument(tokens)})",
-    }
-    if name in ACCENTS:
-        return _argument(tokens) + ACCENTS[name]
-    if name in commands:
-        return commands[name]()
-    if name in NAMES:
-        return name
-    if name not in SYMBOLS:
-        raise ValueError(f"expected a known command of LaTeX, got \\{name}: add it to SYMBOLS")
-    return SYMBOLS[name]
-
-
-def _argument(tokens: list[str]) -> str:
-    while tokens and tokens[-1].isspace():
-        tokens.pop()
-    return _next(tokens).strip()
-
-
-def _ratio(tokens: list[str]) -> str:
-    above, below = (_grouped(_argument(tokens)) for _ in range(2))
-    return f"({above} / {below}) "
-
-
-WHOLE = re.compile(r"[\w\u0300-\u036f⁰-ⁿ²³¹]+|\([^()]*\)[²³]?|‖[^‖]*‖[_\w²]*")
-
-
-def _grouped(text: str) -> str:
-    """In parentheses, unless it holds together without them."""
-    return text if WHOLE.fullmatch(text) else f"({text})"
-
-
-def _script(kind: str, text: str) -> str:
-    if kind == "^" and all(character in RAISED for character in text):
-        return "".join(RAISED[character] for character in text)
-    if kind == "^" and text == "ᵀ":
-        return text
-    return f"{kind}{text}" if re.fullmatch(r"\w+|[+*-]", text) else f"{kind}({text})"

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from offmap.attempt import InputError
+from offmap.numerics.noise import Box, box_of, shuffled
 from offmap.passes import BATCH
 from offmap.run import Domain, Split
 from offmap.seeds import derive
@@ -33,16 +34,6 @@ Make = Callable[["Batch"], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """Where the data lies: range [low, high], and mean and standard deviation of each number."""
-
-    low: Float[Tensor, "..."]
-    high: Float[Tensor, "..."]
-    mean: Float[Tensor, "..."]
-    scale: Float[Tensor, "..."]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """What strangers are made of, row by row.
 
@@ -50,14 +41,14 @@ class Batch:
         inputs: Examples [b, ...], as floating-point numbers.
         others: For each of them one of another class (another example, where there are no
             classes).
-        frame: Of all data.
+        box: Bounds and moments of all data.
         fixed: A generator in the same state for every batch: what all strangers share.
         generator: What is drawn anew for each batch.
     """
 
     inputs: Float[Tensor, "b ..."]
     others: Float[Tensor, "b ..."]
-    frame: Frame
+    box: Box
     fixed: torch.Generator
     generator: torch.Generator
 
@@ -124,7 +115,7 @@ class Strangers(Table):
         self.shape, self.dtype = split.table.shape, split.table.dtype
         self.seed = int(torch.randint(2**62, (), generator=generator))
         self.partner = _of_another_class(split, generator)
-        self.frame = frame(split, domain)
+        self.box = box(split, domain)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -152,7 +143,7 @@ class Strangers(Table):
         batch = Batch(
             _real(self.split.table.read(start, stop)),
             _real(self.split.table.take(self.partner[start:stop])),
-            self.frame,
+            self.box,
             derive(self.seed, "fixed"),
             derive(self.seed, "block", number),
         )
@@ -162,21 +153,15 @@ class Strangers(Table):
         return (made if self.dtype.is_floating_point else made.round()).to(self.dtype)
 
 
-def frame(split: Split, domain: Domain) -> Frame:
-    """Range and moments of the data, from its first `MOMENT_ROWS` rows.
+def box(split: Split, domain: Domain) -> Box:
+    """Bounds and moments of the data, from its first `MOMENT_ROWS` rows.
 
-    The range is the domain's; where that is open, the data's: of all pixels together, of each
-    column of a vector.
+    The bounds are the domain's; where that is open, the data's: of all pixels together, of each
+    column of a vector. The moments are those of each number.
     """
     rows = _real(split.table.read(0, MOMENT_ROWS))
-    together = None if domain.kind == "image" else 0
-    seen = torch.stack([
-        rows.amin() if together is None else rows.amin(dim=0),
-        rows.amax() if together is None else rows.amax(dim=0),
-    ])  # fmt: skip
-    low = seen[0] if domain.low is None else torch.full_like(seen[0], domain.low)
-    high = seen[1] if domain.high is None else torch.full_like(seen[1], domain.high)
-    return Frame(low, high, rows.mean(dim=0), rows.std(dim=0))
+    together = range(1, rows.ndim) if domain.kind == "image" else ()
+    return box_of(rows, domain.low, domain.high, together=together)
 
 
 def _real(rows: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
@@ -209,25 +194,20 @@ def _of_another_class(split: Split, generator: torch.Generator) -> Int[Tensor, "
 
 
 def _uniform(batch: Batch) -> Tensor:
-    draw = torch.rand(batch.inputs.shape, generator=batch.generator)
-    return batch.frame.low + (batch.frame.high - batch.frame.low) * draw
+    return batch.box.uniform(len(batch.inputs), batch.generator)
 
 
 def _gaussian(batch: Batch) -> Tensor:
-    draw = torch.randn(batch.inputs.shape, generator=batch.generator)
-    return batch.frame.mean + batch.frame.scale * draw
+    return batch.box.gaussian(len(batch.inputs), batch.generator)
 
 
 def _bernoulli(batch: Batch) -> Tensor:
-    draw = torch.rand(batch.inputs.shape, generator=batch.generator).round()
-    return batch.frame.low + (batch.frame.high - batch.frame.low) * draw
+    return batch.box.ends(len(batch.inputs), batch.generator)
 
 
 def _constant(batch: Batch) -> Tensor:
     """One number everywhere, between the ends of the range."""
-    b = len(batch.inputs)
-    draw = torch.rand((b, *[1] * (batch.inputs.ndim - 1)), generator=batch.generator)
-    return batch.frame.low + (batch.frame.high - batch.frame.low) * draw.expand_as(batch.inputs)
+    return batch.box.constant(len(batch.inputs), batch.generator)
 
 
 def _blocks(batch: Batch) -> Tensor:
@@ -235,7 +215,8 @@ def _blocks(batch: Batch) -> Tensor:
     b, c, h, w = batch.inputs.shape
     draw = torch.rand((b, c, SIDE, SIDE), generator=batch.generator)
     grid = functional.interpolate(draw, size=(h, w), mode="nearest")
-    return batch.frame.low + (batch.frame.high - batch.frame.low) * grid
+    low, high = batch.box.low, batch.box.high
+    return low + (high - low) * grid
 
 
 def _permuted(batch: Batch) -> Tensor:
@@ -246,9 +227,7 @@ def _permuted(batch: Batch) -> Tensor:
 
 def _shuffled(batch: Batch) -> Tensor:
     """The pixels of each image in an order of its own."""
-    b, c, h, w = batch.inputs.shape
-    order = torch.rand((b, 1, h * w), generator=batch.generator).argsort(dim=-1)
-    return batch.inputs.flatten(2).gather(2, order.expand(-1, c, -1)).reshape(b, c, h, w)
+    return shuffled(batch.inputs, batch.generator)
 
 
 def _marginals(batch: Batch) -> Tensor:
@@ -262,7 +241,7 @@ def _marginals(batch: Batch) -> Tensor:
 
 
 def _inverted(batch: Batch) -> Tensor:
-    return batch.frame.low + batch.frame.high - batch.inputs
+    return batch.box.low + batch.box.high - batch.inputs
 
 
 def _turned(batch: Batch) -> Tensor:
@@ -308,7 +287,7 @@ def _patched(batch: Batch) -> Tensor:
 
 def _noisy(batch: Batch, severity: int) -> Tensor:
     """Noise of 1/4, 1/2 or once the standard deviation that a number has on average."""
-    scale = batch.frame.scale
+    scale = batch.box.deviation
     scale = scale.square().mean().sqrt() if batch.inputs.ndim == 4 else scale
     draw = torch.randn(batch.inputs.shape, generator=batch.generator)
     return batch.inputs + scale * 2.0 ** (severity - 3) * draw

@@ -14,6 +14,7 @@ from offmap.lab.finding import VERDICTS, Finding
 from offmap.report import words
 from offmap.report.charts import chart
 from offmap.report.detail import Detail, level, size
+from offmap.report.formula import paragraphs
 from offmap.report.html import environment, library
 from offmap.report.views import Charts
 
@@ -97,7 +98,7 @@ def sentence(findings: Sequence[Finding]) -> str:
     what = "claim" if len(findings) == 1 else "claims"
     return (
         f"{len(findings)} {what} from deep-learning theory: {words.listed(some or ['none'])}. The "
-        "statement, its effect in one number, and the line that this must cross were fixed before it "
+        "statement, the effect in one number and the line that it must cross were fixed before it "
         "ran; the verdict is computed from the 95 % interval of the effect over the seeds."
     )
 
@@ -141,6 +142,7 @@ def _row(finding: Finding, every: Sequence[Finding], charts: Charts) -> dict[str
         "statement": finding.statement,
         "title": words.title(finding.statement.name),
         "corrected": _corrected(finding, every),
+        "protocol": paragraphs(finding.statement.protocol),
         "effect": effect(finding),
         "ruler": ruler(finding),
         "charts": [one for one in drawn if one is not None],

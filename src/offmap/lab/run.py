@@ -67,7 +67,7 @@ class Laboratory:
 def find(
     names: Sequence[str] = (),
     *,
-    scale: Scale = "smoke",
+    scale: str = "smoke",
     seeds: int | None = None,
     out: Path | str | None = None,
     data: Path | str | None = None,
@@ -94,11 +94,12 @@ def find(
         InputError: If a claim is unknown or cannot run here, or an option cannot be used.
     """
     chosen = {name: named(name, claims(), "claim") for name in names} or dict(claims())
-    count = _seeds(scale, seeds)
+    size = _scale(scale)
+    count = _seeds(size, seeds)
     folder = None if data is None else Path(data)
     work_on = engine_called(engine)
-    tasks = _tasks(chosen, scale, count, threads_of(threads), folder)
-    costs = {task.key: chosen[task.unit].seconds[scale] for task in tasks}
+    tasks = _tasks(chosen, size, count, threads_of(threads), folder)
+    costs = {task.key: chosen[task.unit].seconds[size] for task in tasks}
     place = TemporaryDirectory(prefix="offmap-") if out is None else nullcontext(out)
     with place as kept, _trials(Path(kept)) as trials:
         if fresh:
@@ -106,12 +107,12 @@ def find(
                 for path in trials.glob(f"{task.unit}-{task.index}-*.json"):
                     path.unlink()
         books = Books(tasks, trials, watcher(costs) if watcher else Silent())
-        work_on(books, Laboratory(scale, folder), threads=threads)
+        work_on(books, Laboratory(size, folder), threads=threads)
         return [
             Finding(
                 unit.statement,
-                scale,
-                dict(unit.scales[scale]),
+                size,
+                dict(unit.scales[size]),
                 tuple(books.done[task.key] for task in tasks if task.unit == name),
                 provenance(threads, engine),
             )
@@ -119,9 +120,14 @@ def find(
         ]
 
 
-def _seeds(scale: str, given: int | None) -> int:
-    if scale not in SCALES:
-        raise InputError(f"expected the scale {', '.join(SCALES[:-1])} or full, got {scale!r}")
+def _scale(given: str) -> Scale:
+    for scale in SCALES:
+        if scale == given:
+            return scale
+    raise InputError(f"expected the scale {', '.join(SCALES[:-1])} or full, got {given!r}")
+
+
+def _seeds(scale: Scale, given: int | None) -> int:
     if given is not None and given < 1:
         raise InputError(
             f"expected at least one seed, two or more for a verdict, got {given}: give --seeds 5"

@@ -64,7 +64,7 @@ def run(
     watching = Watching(console, "trials")
     try:
         found = find(
-            names, scale=scale, seeds=seeds, out=out, data=data, engine=engine,  # type: ignore[arg-type]
+            names, scale=scale, seeds=seeds, out=out, data=data, engine=engine,
             threads=threads, fresh=fresh, watcher=watching,
         )  # fmt: skip
     except KeyboardInterrupt:

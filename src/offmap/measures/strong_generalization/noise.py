@@ -1,6 +1,4 @@
-"""What noise of the right size is drawn with: the box that inputs come from, and their moments."""
-
-from typing import NamedTuple
+"""A sample of inputs, and the box that noise of their size is drawn in."""
 
 import torch
 from jaxtyping import Float64, Shaped
@@ -8,23 +6,11 @@ from torch import Tensor
 
 from offmap.attempt import CannotMeasure
 from offmap.estimate import Estimate, mean
+from offmap.numerics import noise
+from offmap.numerics.noise import Box
 from offmap.run import Domain, Split
 
 MEMORY_SHARE = 8  # a sample may take this part of the budget
-
-
-class Box(NamedTuple):
-    """Bounds and moments of one input [...]: by channel of an image, by coordinate of a vector."""
-
-    low: Float64[Tensor, "..."]
-    high: Float64[Tensor, "..."]
-    mean: Float64[Tensor, "..."]
-    deviation: Float64[Tensor, "..."]
-
-    def uniform(self, count: int, generator: torch.Generator) -> Float64[Tensor, "count ..."]:
-        """Inputs of which nothing is known but the bounds."""
-        share = torch.rand(count, *self.low.shape, generator=generator, dtype=torch.double)
-        return self.low + share * (self.high - self.low)
 
 
 def sampled(
@@ -43,20 +29,11 @@ def sampled(
 
 
 def box_of(inputs: Shaped[Tensor, "m ..."], domain: Domain) -> Box:
-    """The domain's bounds, or where it has none those of the inputs; and the inputs' moments."""
-    values = inputs.double()
-    image = domain.kind == "image" and values.ndim > 2
-    over = [0, *range(2, values.ndim)] if image else [0]
-
-    def each(found: Tensor) -> Tensor:
-        return found.expand(1, *values.shape[1:])[0]
-
-    low, high = values.amin(over, keepdim=True), values.amax(over, keepdim=True)
-    return Box(
-        each(low if domain.low is None else torch.full_like(low, domain.low)),
-        each(high if domain.high is None else torch.full_like(high, domain.high)),
-        each(values.mean(over, keepdim=True)),
-        each(values.std(over, correction=0, keepdim=True)),
+    """Bounds and moments by channel of an image, by coordinate of a vector, in float64."""
+    image = domain.kind == "image" and inputs.ndim > 2
+    channel = range(2, inputs.ndim) if image else ()
+    return noise.box_of(
+        inputs.double(), domain.low, domain.high, together=channel, moments_together=channel
     )
 
 

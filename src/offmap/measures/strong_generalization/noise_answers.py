@@ -10,7 +10,8 @@ from offmap.estimate import Estimate, exact, mean
 from offmap.figures import Bars, Matrix
 from offmap.inputs import ClassPredictions
 from offmap.measure import Cost, Paper, measure
-from offmap.measures.strong_generalization.noise import Box, box_of, mean_probability, sampled
+from offmap.measures.strong_generalization.noise import box_of, mean_probability, sampled
+from offmap.numerics.noise import Box, shuffled
 from offmap.passes import BATCH, evaluating, outputs
 from offmap.reading import Reading
 from offmap.run import Domain, Split
@@ -127,18 +128,10 @@ def _drawn(
     real: Shaped[Tensor, "b ..."], family: str, box: Box, generator: torch.Generator
 ) -> Float64[Tensor, "b ..."]:
     """A batch of one family, in the shape of the real inputs."""
-    n = len(real)
-    if family == "uniform":
-        return box.uniform(n, generator)
-    if family == "Gaussian":
-        noise = torch.randn(real.shape, generator=generator, dtype=torch.double)
-        return box.mean + box.deviation * noise
-    if family == "constant":
-        level = torch.rand(n, generator=generator, dtype=torch.double)
-        return box.low + level.view(n, *[1] * (real.ndim - 1)) * (box.high - box.low)
-    channels = real.flatten(2) if real.ndim > 2 else real[:, None]  # [b, channels, positions]
-    order = torch.rand(n, 1, channels.shape[2], generator=generator).argsort(dim=2)
-    return channels.gather(2, order.expand(channels.shape)).view(real.shape).double()
+    if family == "permuted":
+        return shuffled(real, generator).double()
+    draw = {"uniform": box.uniform, "Gaussian": box.gaussian, "constant": box.constant}[family]
+    return draw(len(real), generator)
 
 
 def _collapse(labels: Tensor, top: int) -> Estimate:

@@ -10,7 +10,7 @@ from offmap.lab.worlds import gaussian
 def test_smoke_verdict():
     finding = find(["adam_min_norm"], scale="smoke")[0]
     assert finding.verdict == "refuted"
-    assert finding.parts["Adam: relative residual"].high < 1e-6  # it did fit
+    assert finding.parts["Adam: relative residual"].high < 1e-4  # it did fit
 
 
 def test_with_one_learning_rate_for_all_numbers_it_is_true(generator):

@@ -20,7 +20,8 @@ def outside(count, dimension):
     def power(n, r):
         root = mpmath.sqrt(r)  # imaginary for r < 0
         value = mpmath.quad(
-            lambda z: mpmath.ncdf(root * z) ** n * mpmath.npdf(z), [-12, -4, 0, 4, 12]
+            lambda z: ((1 + mpmath.erf(root * z / mpmath.sqrt(2))) / 2) ** n * mpmath.npdf(z),
+            [-12, -4, 0, 4, 12],
         )
         return mpmath.re(value)
 

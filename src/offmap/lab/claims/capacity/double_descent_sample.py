@@ -22,7 +22,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, lea
         },
         "full": {
             "p": 200, "sizes": (*range(20, 191, 10), *range(210, 401, 10), 500, 600, 800),
-            "draws": 1000, "noise": 0.5,
+            "draws": 400, "noise": 0.5,
         },
     },
     seconds={"smoke": 0.1, "desk": 4.0, "full": 200.0},

@@ -23,7 +23,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, nor
         },
         "full": {
             "p": 200, "sizes": (20, 60, 100, 140, 170, 200, 230, 260, 300, 400, 600, 800),
-            "draws": 1000, "noise": 0.5,
+            "draws": 400, "noise": 0.5,
         },
     },
     seconds={"smoke": 0.1, "desk": 6.0, "full": 150.0},

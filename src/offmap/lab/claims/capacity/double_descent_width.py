@@ -22,7 +22,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, lea
         },
         "full": {
             "n": 100, "widths": (*range(10, 91, 10), *range(110, 201, 10), 300, 400, 600),
-            "draws": 2000, "noise": 0.5,
+            "draws": 400, "noise": 0.5,
         },
     },
     seconds={"smoke": 0.1, "desk": 6.0, "full": 120.0},

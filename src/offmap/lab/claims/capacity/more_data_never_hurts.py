@@ -19,7 +19,7 @@ from offmap.lab.claims.capacity.double_descent_sample import risks_of_sizes
             "p": 100, "sizes": (10, 30, 60, 80, 92, 108, 150, 300), "draws": 300, "noise": 0.5,
         },
         "full": {
-            "p": 200, "sizes": (20, 60, 120, 160, 180, 192, 208, 300, 600), "draws": 1000,
+            "p": 200, "sizes": (20, 60, 120, 160, 180, 192, 208, 300, 600), "draws": 400,
             "noise": 0.5,
         },
     },

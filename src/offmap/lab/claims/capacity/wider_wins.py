@@ -20,7 +20,7 @@ from offmap.lab.claims.capacity.double_descent_width import even, risks_of_width
         },
         "full": {
             "n": 100, "widths": (1, 2, 3, 5, 8, 12, 20, 40, 60, 80, 90, 110, 150, 300, 600, 1000),
-            "draws": 1000, "noise": 0.5,
+            "draws": 400, "noise": 0.5,
         },
     },
     seconds={"smoke": 0.2, "desk": 8.0, "full": 200.0},

@@ -14,7 +14,7 @@ from offmap.lab.worlds import ball
     "dimension",
     above=0.95,
     scales={
-        "smoke": {"dimensions": (10, 12), "samples": 20, "factors": (1.0, 8.0)},
+        "smoke": {"dimensions": (10, 12), "samples": 20, "factors": (16.0,)},
         "desk": {"dimensions": (10, 12, 14, 16), "samples": 60, "factors": (1.0, 4.0, 16.0, 64.0)},
         "full": {
             "dimensions": (10, 12, 14, 16, 18, 20),

@@ -61,6 +61,8 @@ def proved_vertices(points: Float[Tensor, "n d"], *, rounds: int = 100) -> Bool[
         noise = 1e-12 * extent * direction[open_].norm(dim=1)  # above all rounding of the products
         behind = own <= other + noise
         open_, rival = open_[behind], rival[behind]
+        if not len(open_):
+            break
         direction[open_] += centered[open_] - centered[rival]
     proved = torch.ones(len(centered), dtype=torch.bool)
     proved[open_] = False

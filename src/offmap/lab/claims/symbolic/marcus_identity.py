@@ -29,9 +29,7 @@ from offmap.train import ensemble_trainer
         "https://doi.org/10.1006/cogp.1998.0694",
     ),
 )
-def marcus_identity(
-    *, epochs: dict[int, int], networks: int, generator: torch.Generator
-) -> Trial:
+def marcus_identity(*, epochs: dict[int, int], networks: int, generator: torch.Generator) -> Trial:
     """One input and one output for each binary place, one hidden ReLU layer, cross-entropy, Adam.
 
     All numbers below 2^10, and of 16 places at the larger scales, are looked at. The last place
@@ -52,9 +50,7 @@ def marcus_identity(
         f"{kind}, {n} places": exact(parts[f"{kind}, {n} places"]) for n in epochs for kind in kinds
     }
     return Trial(
-        effect=min(
-            parts[f"even, {n} places"] - parts[f"odd, {n} places"] for n in epochs
-        ),
+        effect=min(parts[f"even, {n} places"] - parts[f"odd, {n} places"] for n in epochs),
         parts=parts,
         figures=(Bars("Numbers never shown that are copied", "share right", bars),),
     )
@@ -72,9 +68,9 @@ def _copying(
     moved = [_outgoing(a) - _outgoing(b) for a, b in zip(found, fresh, strict=True)]
     with torch.no_grad():
         last = torch.stack([net(odd)[:, -1].sigmoid() for net in found])
-        others = torch.stack([
-            ((net(odd) > 0) == (odd > 0))[:, :-1].all(dim=1).double() for net in found
-        ])
+        others = torch.stack(
+            [((net(odd) > 0) == (odd > 0))[:, :-1].all(dim=1).double() for net in found]
+        )
     return {
         f"even, {places} places": copied(found, even, even),
         f"odd, {places} places": copied(found, odd, odd),

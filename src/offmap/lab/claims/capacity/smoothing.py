@@ -1,0 +1,65 @@
+"""What claims on regularizers and smoothness share: plain training against another, and scales."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from offmap.estimate import replicates
+from offmap.figures import Bars
+from offmap.lab.claim import Scale, Trial
+from offmap.lab.claims.capacity.arms import Arm, Networks, Problem, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.smoothness import smoothness
+
+EFFECT = (
+    "log of (median distance of held-out digits to the nearest class boundary, to first order, "
+    "over that of plain training), mean over pairs of networks that start alike"
+)
+LINE = math.log(1.05)  # a twentieth farther: less is not worth the name
+SCALES: Mapping[Scale, Mapping[str, Any]] = {
+    "smoke": {"n": 200, "repeats": 8, "width": 64, "epochs": 20, "batch_size": 40, "rate": 0.01},
+    "desk": {"n": 300, "repeats": 8, "width": 128, "epochs": 150, "batch_size": 64, "rate": 1e-3},
+    "full": {"n": 300, "repeats": 16, "width": 256, "epochs": 300, "batch_size": 64, "rate": 1e-3},
+}
+POINTS = 300  # held-out digits at which smoothness is read
+
+
+def against_plain(
+    arms: Mapping[str, Arm], *, n: int, repeats: int, width: int, epochs: int, batch_size: int,
+    rate: float, generator: torch.Generator,
+) -> Trial:  # fmt: skip
+    """Train two hidden layers on digits, plainly and by each arm; the first arm's effect."""
+    problem = draw(n, repeats, generator=generator)
+    networks = train(
+        problem, [Arm(), *arms.values()], hidden=(width, width), epochs=epochs,
+        batch_size=batch_size, rule=adam(rate), generator=generator,
+    )  # fmt: skip
+    return compared(["plain", *arms], networks, problem)
+
+
+def compared(names: list[str], networks: Networks, problem: Problem) -> Trial:
+    """The arms' smoothness against that of the first, which is plain training."""
+    slope, distance = smoothness(networks, problem.test_inputs[:POINTS])
+    farther, right = log_ratios(distance), accuracy(networks, problem)
+    steeper, known = log_ratios(slope), networks.hits[-1]
+    parts = {}
+    for place, name in enumerate(names):
+        parts[f"{name}: test accuracy"] = right[place].mean().item()
+        parts[f"{name}: training accuracy"] = known[place].mean().item()
+        if place:
+            parts[f"{name}: distance, times plain"] = farther[place].mean().exp().item()
+            parts[f"{name}: slope of the scores, times plain"] = steeper[place].mean().exp().item()
+    bars = {name: replicates(values) for name, values in zip(names, distance, strict=True)}
+    return Trial(
+        effect=farther[1].mean().item(),
+        parts=parts,
+        figures=(Bars("Room around held-out digits", "distance to the boundary", bars),),
+    )
+
+
+def log_ratios(values: Float[Tensor, "arms r"]) -> Float[Tensor, "arms r"]:
+    """Log of each arm's number over that of the first, network by network."""
+    return (values.double() / values[0].double()).log()
