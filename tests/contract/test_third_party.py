@@ -223,3 +223,50 @@ def test_a_score_is_found_and_fitted(tmp_path):
     middle = run.train.inputs.double().mean(dim=0)
     truth = (run.test.inputs.double() - middle).norm(dim=1).sum().item()
     assert float(done.stdout) == pytest.approx(truth, rel=1e-9)
+
+
+CLAIM = """
+from offmap.lab.claim import Paper, Trial, claim
+
+@claim(
+    says="A coin is fair.", effect="share of heads", above=0.4, below=0.6,
+    scales={{"smoke": {{"n": 1000}}, "desk": {{"n": 2000}}, "full": {{"n": 4000}}}},
+    seconds={{"smoke": 0.01, "desk": 0.01, "full": 0.01}},
+    paper=Paper("Nobody", "https://example.org/"),
+)
+def {name}(*, n, generator):
+    '''Toss a coin so often.'''
+    import torch
+    return Trial(torch.randint(2, (n,), generator=generator).double().mean().item())
+"""
+
+
+def write_claim(folder: Path, room: str = "capacity") -> None:
+    """A package of one claim, registered."""
+    place = folder / "registered_claims" / room
+    place.mkdir(parents=True)
+    for level in (place.parent, place):
+        (level / "__init__.py").write_text("")
+    (place / "a_fair_coin.py").write_text(CLAIM.format(name="a_fair_coin"))
+    install(folder, "registered_claims", "offmap.lab.claims")
+
+
+def test_a_claim_of_another_package_is_run(tmp_path):
+    write_claim(tmp_path)
+    out = str(tmp_path / "out")
+    done = python(tmp_path, "-m", "offmap", "lab", "run", "a_fair_coin", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "supported" in done.stdout
+    assert "a_fair_coin, seed 4: 0." in done.stdout
+    again = python(tmp_path, "-m", "offmap", "lab", "run", "a_fair_coin", "--out", out)
+    assert "5 of 5 trials were taken from an earlier run" in " ".join(again.stdout.split())
+    shown = python(tmp_path, "-m", "offmap", "lab", "show", "a_fair_coin")
+    assert "Toss a coin so often." in shown.stdout
+
+
+def test_a_claim_outside_the_rooms_is_refused(tmp_path):
+    write_claim(tmp_path, "beauty")
+    done = python(tmp_path, "-m", "offmap", "lab", "list")
+    assert done.returncode == 2
+    assert "a_fair_coin: expected its file in a folder named after a room" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -10,6 +10,7 @@ import torch
 import offmap
 from offmap.demo import digits
 from offmap.engine.graph import Task
+from offmap.lab.run import find
 from offmap.reading import Entry, Skipped
 from offmap.report.report import Report
 from offmap.run import TrainingRun
@@ -119,3 +120,13 @@ def test_a_node_killed_on_the_way_changes_nothing(
 
     _same_bits(local, _audit(run, "ray", Killer))
     assert killed
+
+
+def test_trials_of_the_laboratory_are_the_same_on_a_cluster(cluster, tmp_path):
+    names = ["gaussian_hull_growth", "barany_furedi_fresh_point"]
+    here = find(names, seeds=3)
+    there = find(names, seeds=3, engine="ray", out=tmp_path)
+    for one, other in zip(here, there, strict=True):
+        assert [t.effect for t in one.finished] == [t.effect for t in other.finished]
+        assert [t.parts for t in one.finished] == [t.parts for t in other.finished]
+    assert all(done.reused for found in find(names, seeds=3, out=tmp_path) for done in found.trials)

@@ -1,22 +1,21 @@
 """Which score suits this network and data? Tried on strangers that are made of the data."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from offmap.attempt import CannotMeasure, InputError
+from offmap.attempt import InputError
 from offmap.catalog import named
 from offmap.catalog import scores as all_scores
 from offmap.guard.choice import Candidate, Choice, Tried
-from offmap.guard.holdout import Fold, folds, left_out, parts
+from offmap.guard.kit import Kit, Trial, made_up, of_classes, real
 from offmap.guard.progress import Agenda, Watch
-from offmap.guard.seeing import Sight
-from offmap.guard.strangers import Distance, Family, Group
+from offmap.guard.strangers import Family
 from offmap.guard.strangers import families as families_of
-from offmap.guard.trial import Panel, Values, cell, overheads, panel, state_bytes
+from offmap.guard.trial import Panel, cell, overheads, state_bytes
 from offmap.inputs import head_name
 from offmap.run import DEFAULT_MEMORY, Domain, Recipe, Split, TrainingRun
 from offmap.score import Score
@@ -27,55 +26,12 @@ SHARE = 0.4  # of the calibration data, on which scores are chosen
 CLASSES = 0.5  # the say of classes that play the strangers, where there are any
 LEAST = 50  # rows, below which a choice would be a guess
 CLOSE = 0.01  # AUROC: what is this near the best is as good
-EPOCH = "retraining"
-NO_RECIPE = (
-    "no network was trained without some classes, for there is no recipe: classes were left out of "
-    "the scores alone, and the network knows them"
-)
 ENSEMBLES = (
     ("input_neighbors", "feature_neighbors"),
     ("input_neighbors", "feature_neighbors", "virtual_logit"),
     ("input_neighbors", "mahalanobis", "energy"),
     ("input_neighbors", "mahalanobis", "virtual_logit"),
 )
-
-
-class Trial(NamedTuple):
-    """What the candidates of one network say of the familiar and of one family of strangers.
-
-    `counts`: whether it has a say. `paired`: stranger i is made of familiar row i.
-    """
-
-    name: str
-    distance: Distance
-    group: Group
-    counts: bool
-    paired: bool
-    familiar: Values
-    strange: Values
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kit:
-    """What is tried, and how it is fitted to a network."""
-
-    units: Mapping[str, Score]
-    ensembles: Sequence[tuple[str, ...]]
-    settings: Mapping[str, Mapping[str, Any]]
-    classifies: bool
-    seed: int
-    memory: int
-    agenda: Agenda
-
-    def fitted(
-        self, model: nn.Module, layer: str | None, train: Split, reference: Split
-    ) -> tuple[Panel, Values]:
-        """The candidates, and what each says of the reference rows."""
-        return panel(
-            Sight(model, layer, classifies=self.classifies), train, reference, self.units,
-            self.ensembles, settings=self.settings, seed=self.seed, memory=self.memory,
-            agenda=self.agenda,
-        )  # fmt: skip
 
 
 def divided(calibration: Split, seed: int) -> tuple[Split, Split]:
@@ -109,6 +65,7 @@ def choose(
     feature_layer: str | None = None,
     seed: int = 0,
     memory: int = DEFAULT_MEMORY,
+    work: Path | None = None,
     watch: Watch | None = None,
 ) -> Choice:
     """Tries every score on strangers made of the user's data, and says which to take.
@@ -137,6 +94,8 @@ def choose(
         feature_layer: The layer whose input is the feature vector; the last linear one where None.
         seed: Root of every random number.
         memory: Bytes that fitting may take.
+        work: A folder in which retrained networks are kept, so that a choice that was stopped goes
+            on there; to be emptied when the code of the recipe's loss or schedule changes.
         watch: Told how far the work has come.
 
     Raises:
@@ -150,21 +109,19 @@ def choose(
         ).with_memory(memory)
     )  # fmt: skip
     assert run.train is not None
-    agenda = Agenda(watch)
     kit = Kit(
-        _units(scores), tuple(ensembles), settings or {}, _classifies(run), seed, memory, agenda
-    )
+        _units(scores), tuple(ensembles), settings or {}, _classifies(run), seed, memory,
+        Agenda(watch), work,
+    )  # fmt: skip
     reference, own = _reference(run.shifts["calibration"], rows, seed), _families(families, run)
-    agenda.expect(dict.fromkeys(kit.units, 1) | {"strangers": len(own) + len(given)})
+    kit.agenda.expect(dict.fromkeys(kit.units, 1) | {"strangers": len(own)})
     made, familiar = kit.fitted(run.model, head_name(run), run.train, reference)
     if not made.members:
         raise InputError(f"expected a score that can be fitted, got none: {dict(made.refused)}")
-    classes, notes = _of_classes(run, kit, reference, leavings, retrainings, rows)
-    trials = [
-        *_made_up(own, reference, run, made, familiar, kit),
-        *_real({name: run.shifts[name] for name in given}, made, familiar, rows, count_outliers),
-        *classes,
-    ]
+    trials = list(made_up(own, reference, run, made, familiar, kit))
+    played, notes = of_classes(run, kit, reference, leavings, retrainings, rows)
+    others = {name: run.shifts[name] for name in given}
+    trials += [*played, *real(others, made, familiar, rows, count_outliers)]
     return _choice(made, trials, reference, notes, seen["calibration"].fingerprint, seed)
 
 
@@ -210,81 +167,6 @@ def _families(names: Sequence[str] | None, run: TrainingRun) -> dict[str, Family
     if names is None:
         return known
     return {name: named(name, known, "family of strangers") for name in names}
-
-
-def _made_up(
-    own: Mapping[str, Family],
-    reference: Split,
-    run: TrainingRun,
-    made: Panel,
-    familiar: Values,
-    kit: Kit,
-) -> Iterator[Trial]:
-    """The candidates on each family of strangers that are made of the reference rows."""
-    assert run.domain is not None
-    for name, family in own.items():
-        strangers = family(reference, run.domain, derive(kit.seed, "family", name))
-        with kit.agenda.step("strangers"):
-            strange = made.values(strangers)
-        yield Trial(name, family.kind, family.group, family.strange, True, familiar, strange)
-
-
-def _of_classes(
-    run: TrainingRun, kit: Kit, reference: Split, leavings: int, retrainings: int, rows: int
-) -> tuple[list[Trial], tuple[str, ...]]:
-    """The candidates on classes that play the strangers; and why some kind of them does not."""
-    if not kit.classifies:
-        return [], ("no classes play the strangers: the network has none",)
-    try:
-        left = list(_left_out(run, kit, reference, leavings))
-    except CannotMeasure as reason:
-        return [], (f"no classes play the strangers: {reason}",)
-    if run.recipe is None:
-        return left, (NO_RECIPE,)
-    try:
-        return left + list(_retrained(run, run.recipe, kit, reference, retrainings, rows)), ()
-    except CannotMeasure as reason:
-        return left, (f"no network was trained without some classes: {reason}",)
-
-
-def _left_out(run: TrainingRun, kit: Kit, reference: Split, most: int) -> Iterator[Trial]:
-    """The candidates on classes that only the scores and the head do without."""
-    assert run.train is not None
-    layer, count = head_name(run), min(most, len(parts(run.train, reference, kit.seed)))
-    kit.agenda.expect(dict.fromkeys(kit.units, count))
-    for fold in left_out(run.model, layer, run.train, reference, count=count, seed=kit.seed):
-        yield _played(fold, "left out", kit, layer)
-
-
-def _retrained(
-    run: TrainingRun, recipe: Recipe, kit: Kit, reference: Split, most: int, rows: int
-) -> Iterator[Trial]:
-    """The candidates on classes that a retrained network never saw."""
-    assert run.train is not None
-    layer, count = head_name(run), min(most, len(parts(run.train, reference, kit.seed)))
-    kit.agenda.expect(dict.fromkeys(kit.units, count) | {EPOCH: count * recipe.epochs})
-    for fold in folds(
-        recipe, layer, run.train, reference, count=count, rows=rows, seed=kit.seed,
-        tick=lambda: kit.agenda.tick(EPOCH),
-    ):  # fmt: skip
-        yield _played(fold, "class", kit, layer)
-
-
-def _played(fold: Fold, group: Group, kit: Kit, layer: str | None) -> Trial:
-    """The candidates, fitted without some classes, on these."""
-    made, familiar = kit.fitted(fold.model, layer, fold.train, fold.reference)
-    how = "left out" if group == "left out" else "without"
-    name = f"{how} {', '.join(map(str, fold.gone))}"
-    return Trial(name, "near", group, True, False, familiar, made.values(fold.strangers))
-
-
-def _real(
-    outliers: Mapping[str, Split], made: Panel, familiar: Values, rows: int, counts: bool
-) -> Iterator[Trial]:
-    """The candidates on the user's own strangers."""
-    for name, split in outliers.items():
-        few = split.take(sample(0, name, len(split), rows))
-        yield Trial(name, "unknown", "outliers", counts, False, familiar, made.values(few))
 
 
 def _choice(

@@ -1,8 +1,9 @@
 """Classes that play the strangers: left out of the scores, or of the whole training."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Int, Shaped
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from offmap.attempt import CannotMeasure
+from offmap.guard.kept import trained
+from offmap.guard.progress import Agenda
 from offmap.passes import device_of, evaluating, named_layer
 from offmap.run import Recipe, Split
 from offmap.seeds import derive
-from offmap.train import trainer
 
 SHARE = 0.2  # of the classes, left out together
 LEAST = 3  # classes, so that two can stay
@@ -92,7 +94,8 @@ def folds(
     count: int,
     rows: int,
     seed: int,
-    tick: Callable[[], None] = lambda: None,
+    agenda: Agenda | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Fold]:
     """Retrainings without a fifth of the classes each, no class being left out twice.
 
@@ -104,7 +107,8 @@ def folds(
         count: How many retrainings, at most.
         rows: Strangers in each, at most; training examples, for this network never saw them.
         seed: Of classes, training and rows.
-        tick: Called after every epoch.
+        agenda: Every epoch is a step of it.
+        folder: Where the networks are kept; None: nowhere.
 
     Raises:
         CannotMeasure: If there are too few classes, or no linear head that gives the outputs.
@@ -114,7 +118,7 @@ def folds(
         kept = _others(train, gone)
         generator = derive(seed, "fold", number)
         fewer = train.take(torch.isin(targets, kept).nonzero().flatten())
-        model = trainer(recipe, observe=lambda *_: tick())(fewer, generator)
+        model = trained(recipe, fewer, generator, agenda or Agenda(), folder)
         out = torch.isin(targets, gone).nonzero().flatten()
         out = out[torch.randperm(len(out), generator=generator)[:rows]]
         yield Fold(

@@ -46,6 +46,10 @@ class Agenda:
         """So many more steps of each kind are to come."""
         self.total.update(kinds)
 
+    def skip(self, kinds: Mapping[str, int]) -> None:
+        """So many fewer are to come."""
+        self.total.subtract(kinds)
+
     @contextmanager
     def step(self, kind: str) -> Iterator[None]:
         """One step: what happens in this block."""

@@ -31,6 +31,7 @@ with many starting times (https://arxiv.org/abs/2203.03532).
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
@@ -70,16 +71,15 @@ def updated(state: Wealth, p: Float[Tensor, " n"]) -> Wealth:
         raise ValueError(f"expected {len(BETS)} stakes, got {len(state.stakes)}")
     if len(p) == 0:
         return state
-    stakes = torch.tensor(state.stakes, dtype=torch.double, device=p.device)
-    path, stakes = log_wealth(p, stakes, state.count)
-    peak, index = path.max(dim=0)
-    higher = peak.item() > state.peak
+    path, stakes = _followed(p.detach().cpu().numpy(), np.array(state.stakes), state.count)
+    index = int(path.argmax())
+    higher = path[index] > state.peak
     return Wealth(
         count=state.count + len(p),
         stakes=tuple(stakes.tolist()),
-        now=path[-1].item(),
-        peak=peak.item() if higher else state.peak,
-        peak_at=state.count + int(index) + 1 if higher else state.peak_at,
+        now=float(path[-1]),
+        peak=float(path[index]) if higher else state.peak,
+        peak_at=state.count + index + 1 if higher else state.peak_at,
     )
 
 
@@ -110,15 +110,26 @@ def log_wealth(
     Raises:
         ValueError: If a p-value is not in [0, 1].
     """
-    if not bool(((p >= 0) & (p <= 1)).all()):
+    path, last = _followed(p.detach().cpu().numpy(), stakes.detach().cpu().numpy(), count)
+    return torch.from_numpy(path).to(p.device), torch.from_numpy(last).to(p.device)
+
+
+def _followed(p: np.ndarray, stakes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `log_wealth`, in numpy: for a few p-values at a time its calls cost a third of torch's.
+
+    Raises:
+        ValueError: If a p-value is not in [0, 1].
+    """
+    if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("expected p-values in [0, 1]")
-    time = torch.arange(count + 1, count + p.shape[-1] + 1, dtype=torch.double, device=p.device)
-    reserve = (RESERVE + time.log1p()).reciprocal()
-    added = ((1 / time).log1p() * reserve / (RESERVE + time.log())).log()  # what it loses at t
-    below, share = torch.tensor(BETS, dtype=torch.double, device=p.device)[:, :, None].unbind(dim=1)
-    bet = 2 * (1 - p.double().unsqueeze(-2) / below).clamp(min=0) / below - 1
-    gain = torch.log1p(share * bet).cumsum(dim=-1)
-    before = stakes.unsqueeze(-1).expand_as(gain[..., :1])
-    stake = torch.cat((before, added - gain), dim=-1).logcumsumexp(dim=-1)[..., 1:] + gain
-    whole = (stake - math.log(len(BETS))).logsumexp(dim=-2)
-    return torch.logaddexp(reserve.log(), whole), stake[..., -1]
+    time = np.arange(count + 1.0, count + p.shape[-1] + 1)
+    reserve = 1 / (RESERVE + np.log1p(time))
+    added = np.log(np.log1p(1 / time) * reserve / (RESERVE + np.log(time)))  # what it loses at t
+    below, share = np.array(BETS).T[:, :, None]
+    bet = 2 * np.maximum(1 - p[..., None, :] / below, 0) / below - 1
+    gain = np.log1p(share * bet).cumsum(axis=-1)
+    before = np.broadcast_to(stakes[..., None], gain[..., :1].shape)
+    stake = np.concatenate((before, added - gain), axis=-1)
+    stake = np.logaddexp.accumulate(stake, axis=-1)[..., 1:] + gain
+    whole = np.logaddexp.reduce(stake - math.log(len(BETS)), axis=-2)
+    return np.logaddexp(np.log(reserve), whole), stake[..., -1]

@@ -17,6 +17,7 @@ from offmap.catalog import offering
 from offmap.measure import Measure
 from offmap.reading import Entry, Failed, Skipped
 from offmap.run import Split, TrainingRun
+from offmap.testing.claims import check_claim
 from offmap.testing.laws import LAWS, Trial, explains_itself, requires
 from offmap.testing.remedies import check_remedy
 from offmap.testing.scores import check_onnx, check_score, score_worlds
@@ -24,8 +25,8 @@ from offmap.testing.tiny import worlds
 from offmap.testing.watching import Tally, counted, global_randomness, state
 
 __all__ = [
-    "check_card", "check_evidence", "check_measure", "check_onnx", "check_readings", "check_remedy",
-    "check_score", "readings", "score_worlds", "try_out", "without", "worlds",
+    "check_card", "check_claim", "check_evidence", "check_measure", "check_onnx", "check_readings",
+    "check_remedy", "check_score", "readings", "score_worlds", "try_out", "without", "worlds",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from offmap.engine.graph import Task
-from offmap.reading import Entry
+from offmap.engine.ledger import Result
 from offmap.run import Split, TrainingRun
 
 Way = Literal["forward", "backward"]
@@ -39,7 +39,7 @@ class Tally:
         """See `Watcher.start`."""
         self.on = True
 
-    def finish(self, task: Task, entry: Entry | None) -> None:
+    def finish(self, task: Task, result: Result | None) -> None:
         """See `Watcher.finish`."""
         self.on = False
 
@@ -138,16 +138,22 @@ def global_randomness(seed: int) -> Iterator[None]:
             np.random.set_state(numpy)
 
 
-def state(run: TrainingRun) -> dict[str, object]:
-    """Everything that a measure must leave as it found it, by what to call it."""
+def shared_state() -> dict[str, object]:
+    """What all code of this process shares and no unit may change, by what to call it."""
     name, keys, *rest = np.random.get_state()
-    seen: dict[str, object] = {
+    return {
         "torch's random state": _bits(torch.get_rng_state()),
         "numpy's random state": (name, np.asarray(keys).tobytes(), *rest),
         "Python's random state": random.getstate(),
         "the grad mode": torch.is_grad_enabled(),
         "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
     }
+
+
+def state(run: TrainingRun) -> dict[str, object]:
+    """Everything that a measure must leave as it found it, by what to call it."""
+    seen = shared_state()
     for name, module in run.model.named_modules():
         seen[f"the training mode of {name or 'the model'}"] = module.training
         seen[f"the hooks of {name or 'the model'}"] = tuple(

@@ -236,7 +236,9 @@ def _update(
     with torch.no_grad():
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = settings.changed(gradient, weight, generator)
-        before = [None if pace is None else w.clone() for w, pace in zip(weights, paces, strict=True)]
+        before = [
+            None if pace is None else w.clone() for w, pace in zip(weights, paces, strict=True)
+        ]
         optimizer.step()
         for weight, start, pace in zip(weights, before, paces, strict=True):
             if start is not None and pace is not None:

@@ -129,6 +129,8 @@ def law_of(
 
 
 def turning_points(values: Float64[Tensor, " k"]) -> list[int]:
-    """Places where a curve turns, from falling to rising or back."""
-    rising = (values.diff() > 0).int()
-    return [place + 1 for place in rising.diff().nonzero().flatten().tolist()]
+    """Places where a curve turns, from falling to rising or back; rounding does not count."""
+    step = values.diff()
+    moving = (step.abs() > 1e-12 * values.abs().max()).nonzero().flatten()
+    turned = (step[moving] > 0).int().diff().nonzero().flatten()
+    return (moving[turned] + 1).tolist()

@@ -7,8 +7,17 @@ from torch import Tensor
 from offmap.figures import Curve
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.capacity.double_descent_epoch import (
-    NOISE, RATE, SCALES, SIGNAL, SPREAD, World, descend, law_of, make, turning_points,
-)  # fmt: skip
+    NOISE,
+    RATE,
+    SCALES,
+    SIGNAL,
+    SPREAD,
+    World,
+    descend,
+    law_of,
+    make,
+    turning_points,
+)
 
 VALLEY = 14  # the step at which both groups are to be at their best
 
@@ -42,7 +51,7 @@ def double_descent_epoch_paced(
     series, turns = {}, {}
     for name, rate in rates.items():
         series[name] = descend(world, rate, times, draws, generator).mean(dim=1)
-        turns[name] = float(len(turning_points(law_of(world, rate, torch.arange(steps // 2)))))
+        turns[name] = float(len(turning_points(law_of(world, rate, torch.arange(steps + 1)))))
     return Trial(
         effect=(series["paced"].min() / series["one rate"].min()).item(),
         parts={f"turns of the law, {name}": count for name, count in turns.items()}

@@ -8,8 +8,8 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
 
 
 @claim(
-    says="Dropout of half of the hidden activations makes a network smoother: the nearest class boundary lies at least a twentieth "
-    "farther from held-out digits.",
+    says="Dropout of half of the hidden activations makes a network smoother: the nearest class "
+    "boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
@@ -20,7 +20,9 @@ def dropout_smooths(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
     generator: torch.Generator,
 ) -> Trial:  # fmt: skip
-    """Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
+    """Two trainings, side by side.
+
+    Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
     examples in every update: one trained plainly, one with half of its hidden activations
     dropped, drawn for each example and step. The distance to the boundary is the margin of the
     scores over the slope of the margin, so that it does not matter how large the scores are.

@@ -10,8 +10,8 @@ SHARE = 5  # training ends after one part in so many of the epochs
 
 
 @claim(
-    says="Stopping early makes a network smoother: the nearest class boundary lies at least a twentieth "
-    "farther from held-out digits.",
+    says="Stopping early makes a network smoother: the nearest class "
+    "boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
@@ -22,7 +22,9 @@ def early_stopping_smooths(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
     generator: torch.Generator,
 ) -> Trial:  # fmt: skip
-    """Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
+    """Two trainings, side by side.
+
+    Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
     examples in every update: one trained plainly to the end, one for a fifth of the
     epochs. The slope of the scores of the latter is far smaller (see the parts), but so are the
     scores. The distance to the boundary is the margin of the scores over the slope of the margin,

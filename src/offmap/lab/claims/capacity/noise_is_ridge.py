@@ -10,6 +10,7 @@ from offmap.lab.worlds import gaussian
 
 INPUT, DROPPED = 0.5, 0.3  # standard deviation of the noise; share of the inputs that is dropped
 SCALED = (DROPPED / (1 - DROPPED)) ** 0.5  # noise on weights with the variance of that dropout
+BLOCK = 500  # copies at a time
 NOISES = ("noise on inputs", "dropout of inputs", "noise times weights", "noise plus weights")
 
 
@@ -28,9 +29,7 @@ NOISES = ("noise on inputs", "dropout of inputs", "noise times weights", "noise 
     seconds={"smoke": 0.1, "desk": 2.0, "full": 60.0},
     paper=Paper("Bishop 1995", "https://doi.org/10.1162/neco.1995.7.1.108"),
 )
-def noise_is_ridge(
-    *, n: int, dimension: int, copies: int, generator: torch.Generator
-) -> Trial:
+def noise_is_ridge(*, n: int, dimension: int, copies: int, generator: torch.Generator) -> Trial:
     r"""Least squares on many noisy copies of a few examples, against the penalty in closed form.
 
     With X the n examples, D the diagonal of X'X, noise of variance s2 on the inputs, dropout of a
@@ -40,9 +39,8 @@ def noise_is_ridge(
         \Lambda = n s^2 I, \quad \tfrac{p}{1-p} D, \quad s^2 D, \quad 0
 
     for noise on inputs, dropout, noise that multiplies weights, and noise that adds to them. The
-    first two are fitted on noisy copies. Noise on weights is drawn anew for each copy of an
-    example; its gradient is linear in the weights too, so that the weights at which its mean
-    vanishes are found in the same way. Standard errors are those of M-estimators (sandwich).
+    coefficients fitted on all copies together are compared with these, each in its standard error
+    as an M-estimator (sandwich); noise on weights is drawn for each example of each copy.
     """
     inputs = gaussian(n, dimension, generator=generator)
     inputs = inputs * torch.linspace(0.5, 2.0, dimension, dtype=torch.double)
@@ -64,7 +62,9 @@ def noise_is_ridge(
         parts[f"{name}: distance from the closed form"] = ((fit - law).norm() / law.norm()).item()
         parts[f"{name}: distance from no noise"] = ((fit - plain).norm() / plain.norm()).item()
         worst = max(worst, away)
-        fits.append(fit), laws.append(law), names.extend([name] * dimension)
+        fits.append(fit)
+        laws.append(law)
+        names += [name] * dimension
     figure = Scatter(
         "Coefficients fitted under noise", "closed form", "fitted", torch.cat(laws),
         torch.cat(fits), tuple(names),
@@ -82,11 +82,31 @@ def fitted(
     """
     curvature, pull = [], []
     for _ in range(copies // BLOCK):
-        seen, read = noisy(name, inputs.expand(BLOCK, -1, -1), generator)
-        curvature.append(seen.transpose(1, 2) @ read)
-        pull.append((seen.transpose(1, 2) @ targets))
+        seen, wanted = noisy(name, inputs.repeat(BLOCK, 1, 1), targets, generator)
+        curvature.append(seen.transpose(1, 2) @ seen)
+        pull.append((seen * wanted[..., None]).sum(dim=1))
     a, b = torch.cat(curvature), torch.cat(pull)
-    fit = torch.linalg.solve(a.mean(dim=0), b.mean(dim=0))
-    gradients = a @ fit - b
-    spread = torch.linalg.solve(a.mean(dim=0), gradients.T)
+    mean = a.mean(dim=0)
+    fit = torch.linalg.solve(mean, b.mean(dim=0))
+    spread = torch.linalg.solve(mean, (a @ fit - b).T)
     return fit, spread.std(dim=1) / len(a) ** 0.5
+
+
+def noisy(
+    name: str, inputs: Float64[Tensor, "c n d"], targets: Float64[Tensor, " n"],
+    generator: torch.Generator,
+) -> tuple[Float64[Tensor, "c n d"], Float64[Tensor, "c n"]]:  # fmt: skip
+    """What weights meet in noisy copies: noise on weights is moved to what they are multiplied by.
+
+    Where it adds to weights, (w + e) x - y = w x - (y - e x): it is the target that is noisy.
+    """
+    noise = torch.randn(inputs.shape, generator=generator, dtype=torch.double)
+    wanted = targets.expand(inputs.shape[:2])
+    if name == "noise on inputs":
+        return inputs + INPUT * noise, wanted
+    if name == "dropout of inputs":
+        kept = torch.rand(inputs.shape, generator=generator, dtype=torch.double) >= DROPPED
+        return inputs * kept / (1 - DROPPED), wanted
+    if name == "noise times weights":
+        return inputs * (1 + SCALED * noise), wanted
+    return inputs, wanted - INPUT * (noise * inputs).sum(dim=2)

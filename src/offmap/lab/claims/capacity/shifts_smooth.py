@@ -8,8 +8,8 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
 
 
 @claim(
-    says="Training on pictures moved by up to one pixel makes a network smoother: the nearest class boundary lies at least a twentieth "
-    "farther from held-out digits.",
+    says="Training on pictures moved by up to one pixel makes a network smoother: the nearest class "
+    "boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
@@ -20,7 +20,9 @@ def shifts_smooth(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
     generator: torch.Generator,
 ) -> Trial:  # fmt: skip
-    """Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
+    """Two trainings, side by side.
+
+    Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
     examples in every update: one trained plainly, one on pictures moved by at most one
     pixel, in a direction drawn for each example and step. One pixel of eight is far: moved
     pictures of other classes come to lie between. The distance to the boundary is the margin of

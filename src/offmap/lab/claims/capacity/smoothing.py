@@ -20,11 +20,22 @@ EFFECT = (
 )
 LINE = math.log(1.05)  # a twentieth farther: less is not worth the name
 SCALES: Mapping[Scale, Mapping[str, Any]] = {
-    "smoke": {"n": 200, "repeats": 8, "width": 64, "epochs": 20, "batch_size": 40, "rate": 0.01},
+    "smoke": {"n": 100, "repeats": 10, "width": 64, "epochs": 50, "batch_size": 50, "rate": 0.01},
     "desk": {"n": 300, "repeats": 8, "width": 128, "epochs": 150, "batch_size": 64, "rate": 1e-3},
     "full": {"n": 300, "repeats": 16, "width": 256, "epochs": 300, "batch_size": 64, "rate": 1e-3},
 }
-POINTS = 300  # held-out digits at which smoothness is read
+LONGER: Mapping[Scale, Mapping[str, Any]] = SCALES | {  # small changes need a network that is done
+    "smoke": {"n": 100, "repeats": 6, "width": 128, "epochs": 50, "batch_size": 50, "rate": 0.003}
+}
+POINTS = 600  # held-out digits at which smoothness is read
+
+
+def with_doses(
+    scales: Mapping[Scale, Mapping[str, Any]], doses: tuple[float, ...]
+) -> Mapping[Scale, Mapping[str, Any]]:
+    """The first dose at every scale; the others to compare, beyond smoke."""
+    given = {"smoke": doses[:1], "desk": doses, "full": doses}
+    return {scale: {"doses": given[scale], **rest} for scale, rest in scales.items()}
 
 
 def against_plain(

@@ -8,19 +8,24 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
 
 
 @claim(
-    says="Weight decay makes a network smoother: the nearest class boundary lies at least a twentieth "
-    "farther from held-out digits.",
+    says="Weight decay makes a network smoother: the nearest class "
+    "boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
-    paper=Paper("Krogh and Hertz 1991", "https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html"),
+    paper=Paper(
+        "Krogh and Hertz 1991",
+        "https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html",
+    ),
 )
 def weight_decay_smooths(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
     generator: torch.Generator,
 ) -> Trial:  # fmt: skip
-    """Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
+    """Two trainings, side by side.
+
+    Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
     examples in every update: one trained plainly, one with a penalty of 0.0005 on the square
     of every weight. The distance to the boundary is the margin of the scores over the slope of the
     margin, so that it does not matter how large the scores are.

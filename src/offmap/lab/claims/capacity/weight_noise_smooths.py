@@ -4,23 +4,25 @@ import torch
 
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.capacity.arms import Arm
-from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_plain
+from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, LONGER, against_plain, with_doses
 
 
 @claim(
-    says="Multiplying weights by Gaussian noise of 0.3 makes a network smoother: the nearest class boundary lies at least a twentieth "
-    "farther from held-out digits.",
+    says="Multiplying weights by Gaussian noise of 0.3 makes a network smoother: the nearest class "
+    "boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
-    scales=SCALES,
+    scales=with_doses(LONGER, (0.3, 1.0)),
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
     paper=Paper("An 1996", "https://doi.org/10.1162/neco.1996.8.3.643"),
 )
 def weight_noise_smooths(
-    *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
-    generator: torch.Generator,
+    *, doses: tuple[float, ...], n: int, repeats: int, width: int, epochs: int, batch_size: int,
+    rate: float, generator: torch.Generator,
 ) -> Trial:  # fmt: skip
-    """Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
+    """Two trainings, side by side.
+
+    Pairs of multilayer perceptrons on a few hundred digits, from the same weights, with the same
     examples in every update: one trained plainly, one with every weight multiplied by
     1 + 0.3 times a normal number, drawn for each example and step. On a linear model this noise
     is the penalty that dropout is, and noise of 1 is as strong as dropout of a half: that is
@@ -28,7 +30,7 @@ def weight_noise_smooths(
     over the slope of the margin.
     """
     return against_plain(
-        {"noise 0.3": Arm(weight_noise=0.3), "noise 1": Arm(weight_noise=1.0)},
+        {f"noise {dose}": Arm(weight_noise=dose) for dose in doses},
         n=n, repeats=repeats, width=width, epochs=epochs, batch_size=batch_size, rate=rate,
         generator=generator,
     )  # fmt: skip

@@ -21,7 +21,7 @@ SCALES = (2.0, 0.5, 0.1, 0.01, 0.001)
         "desk": {"n": 40, "d": 150, "sparse": 8, "time": 1e4},
         "full": {"n": 80, "d": 400, "sparse": 12, "time": 1e5},
     },
-    seconds={"smoke": 0.2, "desk": 3.0, "full": 30.0},
+    seconds={"smoke": 0.2, "desk": 0.6, "full": 20.0},
     paper=Paper("Woodworth et al. 2020", "https://arxiv.org/abs/2002.09277"),
 )
 def kernel_rich_diagonal(

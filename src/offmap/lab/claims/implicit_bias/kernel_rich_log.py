@@ -18,7 +18,7 @@ from offmap.lab.claims.implicit_bias.kernel_rich_power import draw
         "desk": {"n": 60, "d": 200},
         "full": {"n": 150, "d": 500},
     },
-    seconds={"smoke": 0.03, "desk": 0.6, "full": 15.0},
+    seconds={"smoke": 0.02, "desk": 0.1, "full": 2.0},
     paper=Paper("Woodworth et al. 2020", "https://arxiv.org/abs/2002.09277"),
     corrected="kernel_rich_power",
 )

@@ -21,7 +21,7 @@ from offmap.lab.claims.implicit_bias.diagonal import Design, Vector, smallest, s
         "desk": {"n": 60, "d": 200},
         "full": {"n": 150, "d": 500},
     },
-    seconds={"smoke": 0.05, "desk": 1.0, "full": 20.0},
+    seconds={"smoke": 0.02, "desk": 0.1, "full": 2.0},
     paper=Paper("Woodworth et al. 2020", "https://arxiv.org/abs/2002.09277"),
 )
 def kernel_rich_power(*, n: int, d: int, generator: torch.Generator) -> Trial:

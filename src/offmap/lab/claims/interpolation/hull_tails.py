@@ -1,17 +1,19 @@
 """The heavier the tails of the data, the more fresh points are inside its hull."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 
 from offmap.estimate import replicates
 from offmap.figures import Bars
-from offmap.lab.claim import Paper, Trial, claim
+from offmap.lab.claim import Paper, Scale, Trial, claim
 from offmap.lab.claims.interpolation.hulls import shares_inside
 from offmap.lab.claims.interpolation.laws import LIGHT_TO_HEAVY
 from offmap.numerics.hull import inside_probability
 
-SCALES = {
+SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "smoke": {"dimension": 6, "count": 300, "hulls": 2, "queries": 25},
     "desk": {"dimension": 8, "count": 1000, "hulls": 8, "queries": 50},
     "full": {"dimension": 12, "count": 1000, "hulls": 100, "queries": 50},

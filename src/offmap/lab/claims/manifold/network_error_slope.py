@@ -20,8 +20,8 @@ from offmap.train import ensemble_trainer
     above=1.0,
     below=4.0,
     scales={
-        "smoke": {"sizes": (64, 512), "width": 64, "updates": 120, "repeats": 1},
-        "desk": {"sizes": (128, 256, 512, 1024, 2048), "width": 128, "updates": 1500, "repeats": 2},
+        "smoke": {"sizes": (32, 256), "width": 64, "updates": 200, "repeats": 1},
+        "desk": {"sizes": (32, 64, 128, 256, 512), "width": 128, "updates": 2500, "repeats": 2},
         "full": {
             "sizes": (128, 256, 512, 1024, 2048, 4096, 8192), "width": 256, "updates": 20000,
             "repeats": 3,

@@ -25,7 +25,7 @@ from offmap.train import ensemble_trainer
     below=1.0,
     scales={
         "smoke": {"n": 300, "noise": 0.2, "width": 256, "updates": 100, "repeats": 2},
-        "desk": {"n": 1200, "noise": 0.2, "width": 512, "updates": 1500, "repeats": 3},
+        "desk": {"n": 1200, "noise": 0.2, "width": 512, "updates": 800, "repeats": 2},
         "full": {"n": 1200, "noise": 0.2, "width": 2048, "updates": 3000, "repeats": 5},
     },
     seconds={"smoke": 0.4, "desk": 25.0, "full": 400.0},
