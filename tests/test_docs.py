@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +20,7 @@ import typer
 
 from offmap.catalog import measures
 from offmap.cli import app
-from offmap.testing import check_card
+from offmap.testing import check_card, check_claim
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -199,20 +199,49 @@ def test_the_examples_of_the_kernels_give_what_they_say():
     assert tried > 20 and not failed
 
 
+def test_the_lab_is_as_shown(folder, capsys):
+    page = ROOT / "docs" / "lab.md"
+    for command in commands(page):
+        assert app(command, standalone_mode=False) in (None, 0), command
+    assert "What holds: " in capsys.readouterr().out
+    assert list(folder.glob("lab/smoke/what_holds.html"))
+    for title, script in blocks(page, "python"):
+        if not title:
+            exec(script, {})
+    assert capsys.readouterr().out.startswith("supported ")
+
+
+def test_the_example_claim_works(tmp_path, monkeypatch, generator):
+    """The two files of docs/lab.md: the tests of the second pass on the first, and all laws."""
+    name, module, cases = example("docs/lab.md", tmp_path, monkeypatch)
+    check_claim(getattr(module, name))
+    assert len(cases) == 2
+    for case in cases:
+        case(generator=generator.manual_seed(0))
+
+
+def example(
+    page: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ModuleType, list[Callable[..., None]]]:
+    """The first file that a page shows, as a module, and the tests of the second."""
+    (at, text), (_, tests) = [
+        (title, content) for title, content in blocks(ROOT / page, "python") if title
+    ]
+    dotted = at.removeprefix("src/").removesuffix(".py").replace("/", ".")
+    name = dotted.rpartition(".")[2]
+    file = folder / f"{name}.py"
+    file.write_text(text, encoding="utf-8")
+    module = loaded(dotted, file)
+    monkeypatch.setitem(sys.modules, dotted, module)
+    found: dict[str, Any] = {}
+    exec(compile(tests, "test_example.py", "exec"), found)
+    return name, module, [case for title, case in found.items() if title.startswith("test_")]
+
+
 def test_the_example_measure_works(tmp_path, monkeypatch, generator):
     """The two files of docs/adding.md: the tests of the second pass on the first."""
-    (at, text), (_, tests) = [
-        (title, content) for title, content in blocks(ROOT / "docs/adding.md", "python") if title
-    ]
-    file = tmp_path / "probability_margin.py"
-    file.write_text(text, encoding="utf-8")
-    name = at.removeprefix("src/").removesuffix(".py").replace("/", ".")
-    module = loaded(name, file)
-    monkeypatch.setitem(sys.modules, name, module)
-    check_card(module.probability_margin)
-    found: dict[str, Any] = {}
-    exec(compile(tests, "test_probability_margin.py", "exec"), found)
-    cases = [case for title, case in found.items() if title.startswith("test_")]
+    name, module, cases = example("docs/adding.md", tmp_path, monkeypatch)
+    check_card(getattr(module, name))
     assert len(cases) == 5
     for case in cases:
         case(generator=generator.manual_seed(0))

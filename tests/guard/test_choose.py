@@ -15,8 +15,9 @@ from torch.nn import functional
 from offmap.attempt import CannotMeasure, InputError
 from offmap.catalog import scores as all_scores
 from offmap.guard.choice import Choice
-from offmap.guard.choose import choose, divided
-from offmap.guard.holdout import folds, narrowed
+from offmap.guard.choose import choose, divided, shares
+from offmap.guard.holdout import folds, left_out, narrowed, parts
+from offmap.guard.progress import Stage
 from offmap.guard.seeing import Sight, scores_of
 from offmap.guard.strangers import FAMILIES
 from offmap.guard.trial import cell, panel
@@ -164,7 +165,7 @@ def test_merit_weighs_groups_alike_and_the_best_comes_first():
         groups[family.group] = groups.get(family.group, 0) + family.weight
     for group in ("noise", "arrangement", "corruption", "composition"):
         assert groups[group] == pytest.approx(0.125)
-    assert groups["class"] == pytest.approx(0.5)
+    assert groups["class"] == groups["left out"] == pytest.approx(0.25)
     assert weights["noisy 1"] == 0 == weights["outliers bright"]
     assert weights["uniform"] == weights["bernoulli"] == pytest.approx(0.0625)
     for one in choice.candidates:
@@ -193,11 +194,51 @@ def test_ensembles_stand_beside_their_members():
     assert all(one.overhead > 0 for one in choice.candidates)
 
 
+def test_classes_have_half_of_the_say_however_they_play_strangers():
+    assert shares({"noise", "left out"}) == {"noise": 0.5, "left out": 0.5}
+    assert shares({"noise", "corruption", "class"}) == {
+        "noise": 0.25, "corruption": 0.25, "class": 0.5
+    }  # fmt: skip
+    found = shares({"noise", "corruption", "class", "left out", "outliers"})
+    assert found["class"] == found["left out"] == 0.25
+    assert sum(found.values()) == pytest.approx(1) and len(set(found.values())) == 2
+    assert shares({"noise", "corruption"}) == {"noise": 0.5, "corruption": 0.5}
+    assert shares({"class"}) == {"class": 1.0}
+
+
+def _played(group: str) -> list[set[int]]:
+    """The classes that play the strangers in each family of the group."""
+    names = [name for name, family in _chosen().families.items() if family.group == group]
+    return [{int(c) for c in name.replace("left out", "without")[8:].split(", ")} for name in names]
+
+
+def test_every_class_is_left_out_of_the_scores_once():
+    played = _played("left out")
+    assert [len(classes) for classes in played] == [2] * 5
+    assert set().union(*played) == set(range(10))
+
+
+def test_a_class_left_out_is_a_stranger_to_a_score_and_not_to_the_network():
+    """One cell of the table, recomputed: the head without its outputs, on fresh examples."""
+    _, calibration, _ = _data()
+    reference, _ = divided(calibration, 0)
+    first = parts(_data()[0], reference, 0)[0].sort().values
+    name = f"left out {first[0]}, {first[1]}"
+    with torch.no_grad():
+        logits = _model()(reference.inputs)
+    kept = [c for c in range(10) if c not in first]
+    gone = torch.isin(reference.targets, first)
+    energy = -logits[:, kept].double().logsumexp(dim=1)
+    expected = roc_auc_score(gone.numpy(), energy.numpy())
+    found = {one.name: one for one in _chosen().candidates}
+    assert found["energy"].cells[name].auroc.value == pytest.approx(expected, abs=1e-6)
+    assert _chosen().families[name].rows == int(gone.sum())
+
+
 def test_classes_that_a_retrained_network_never_saw():
+    played = _played("class")
+    assert [len(classes) for classes in played] == [2, 2] and not played[0] & played[1]
     held = {name for name, family in _chosen().families.items() if family.group == "class"}
-    assert len(held) == 2
-    left_out = [{int(c) for c in name.removeprefix("without ").split(", ")} for name in held]
-    assert all(len(classes) == 2 for classes in left_out) and not left_out[0] & left_out[1]
     energy = {one.name: one for one in _chosen().candidates}["energy"]
     assert all(energy.cells[name].auroc.low > 0.5 for name in held)
     assert _chosen().notes == ()
@@ -205,9 +246,9 @@ def test_classes_that_a_retrained_network_never_saw():
 
 def test_outliers_have_no_say_unless_asked():
     plain, told = _choose(), _choose(outliers={"bright": _bright()}, count_outliers=True)
-    assert "no classes were held out" in plain.notes[0]
-    assert told.families["outliers bright"].weight == pytest.approx(0.2)
-    assert plain.families["uniform"].weight == pytest.approx(0.125)
+    assert "no network was trained without some classes" in plain.notes[0]
+    assert told.families["outliers bright"].weight == pytest.approx(0.1)
+    assert plain.families["uniform"].weight == pytest.approx(0.0625)
     by_name = {one.name: one for one in _chosen().candidates}
     for one in plain.candidates:  # adding outliers or a recipe moves no other number
         for name, found in one.cells.items():
@@ -308,7 +349,7 @@ def test_refusals():
     with pytest.raises(InputError, match="expected a family of strangers, got 'uniforn'"):
         _choose(families=["uniforn"])
     with pytest.raises(InputError, match="expected a family with a say in the choice"):
-        _choose(families=["noisy 1"])
+        _choose(families=["noisy 1"], leavings=0)
     with pytest.raises(InputError, match="outliers far: expected"):
         _choose(outliers={"far": Split(_bright().inputs * 100)})
 
@@ -330,18 +371,94 @@ def test_divided_is_a_partition_in_the_order_of_fit_guard():
 def test_folds_number_the_classes_anew_and_train_without_the_others():
     train, calibration, _ = _data()
     made = list(folds(RECIPE, "3", train, calibration, count=9, rows=50, seed=0))
-    assert sorted(c for fold in made for c in fold.left_out) == list(range(10))
+    assert sorted(c for fold in made for c in fold.gone) == list(range(10))
     for fold in made[:2]:
-        kept = [c for c in range(10) if c not in fold.left_out]
+        kept = [c for c in range(10) if c not in fold.gone]
         for part, whole in ((fold.train, train), (fold.reference, calibration)):
             rows = torch.isin(whole.targets, torch.tensor(kept))
             assert torch.equal(part.inputs, whole.inputs[rows])
             assert torch.equal(torch.tensor(kept)[part.targets], whole.targets[rows])
-        assert set(fold.strangers.targets.tolist()) == set(fold.left_out)
+        assert set(fold.strangers.targets.tolist()) == set(fold.gone)
         assert len(fold.strangers) == 50
         said = fold.model(fold.reference.inputs)
         assert said.shape[1] == 8
         assert (said.argmax(1) == fold.reference.targets).double().mean() > 0.85
+
+
+def test_left_out_keeps_the_network_and_takes_its_classes():
+    train, calibration, _ = _data()
+    before = {name: weight.clone() for name, weight in _model().state_dict().items()}
+    made = list(left_out(_model(), "3", train, calibration, count=9, seed=0))
+    assert sorted(c for fold in made for c in fold.gone) == list(range(10))
+    for fold in made:
+        kept = [c for c in range(10) if c not in fold.gone]
+        for inputs in (train.inputs[:20], fold.strangers.inputs[:20]):
+            assert torch.allclose(fold.model(inputs), _model()(inputs)[:, kept], atol=1e-5)
+        assert not torch.isin(train.targets, torch.tensor(fold.gone)).all()
+        assert len(fold.train) == int(torch.isin(train.targets, torch.tensor(kept)).sum())
+        fresh = calibration.inputs[torch.isin(calibration.targets, torch.tensor(fold.gone))]
+        assert torch.equal(fold.strangers.inputs, fresh)
+        assert len(fold.reference) + len(fresh) == len(calibration)
+        assert fold.train.targets.unique().tolist() == list(range(8))
+    assert all(torch.equal(w, before[name]) for name, w in _model().state_dict().items())
+    assert len(list(left_out(_model(), "3", train, calibration, count=2, seed=0))) == 2
+
+
+def test_classes_of_which_no_fresh_example_was_drawn_are_passed_over():
+    train, calibration, _ = _data()
+    few = calibration.take((calibration.targets != 3).nonzero().flatten())
+    few = few.take((few.targets < 8).nonzero().flatten())
+    made = list(left_out(_model(), "3", train, few, count=9, seed=0))
+    assert all(len(fold.strangers) and len(fold.reference) for fold in made)
+    assert {c for fold in made for c in fold.gone} >= {0, 1, 2, 4, 5, 6, 7}
+
+
+def test_unknown_classes_of_fresh_examples_are_said():
+    train, calibration, _ = _data()
+    found = choose(
+        _model(), train, Split(calibration.inputs), scores=["energy"], families=("uniform",),
+        domain=DOMAIN, recipe=RECIPE,
+    )  # fmt: skip
+    assert found.notes == ("no classes play the strangers: the calibration data have no classes",)
+    assert set(found.families) == {"uniform"}
+
+
+def test_says_how_far_it_has_come():
+    stages: list[Stage] = []
+    _choose(recipe=RECIPE, retrainings=1, scores=["energy", "max_softmax"], watch=stages.append)
+    assert [stage.done for stage in stages] == sorted(stage.done for stage in stages)
+    last = stages[-1]
+    assert last.done == last.total == 2 * (1 + 5 + 1) + len(FEW) + RECIPE.epochs
+    assert last.seconds_left == 0 and not last.open
+    assert any(stage.what == "retraining" and stage.seconds_left > 0 for stage in stages)
+    assert stages[0].open
+
+
+def test_a_choice_that_was_stopped_goes_on(tmp_path):
+    """The second time no network is trained, and the choice is the same."""
+    trained = []
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        trained.append(len(targets))
+        return functional.cross_entropy(outputs, targets)
+
+    def run(**changed: Any) -> Choice:
+        recipe = replace(RECIPE, loss=loss, epochs=3, **changed)
+        return _choose(recipe=recipe, scores=["energy"], ensembles=(), work=tmp_path)
+
+    first = run()
+    assert trained and len(list(tmp_path.iterdir())) == 2
+    trained.clear()
+    again = run()
+    assert not trained
+    cells = [one.cells for one in (*first.candidates, *again.candidates)]
+    assert cells[0] == cells[1]
+    run(batch_size=64)
+    assert trained and len(list(tmp_path.iterdir())) == 4
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"\.safetensors: "):
+        run()
 
 
 def test_narrowed_cuts_outputs_off():

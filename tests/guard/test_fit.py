@@ -104,6 +104,19 @@ def test_an_ensemble_keeps_the_rate_too(generator):
     assert rates.mean() > 0.06
 
 
+def test_says_how_far_it_has_come(generator):
+    stages = []
+    fit(
+        worlds.drawn(60, generator), worlds.drawn(200, generator), disputed=0.2,
+        score=("energy", "mahalanobis"), watch=stages.append,
+    )  # fmt: skip
+    kinds = list(dict.fromkeys(stage.what for stage in stages))
+    assert kinds == ["data", "features", "energy", "mahalanobis", "neighbor_disagreement",
+                     "thresholds", "examples"]  # fmt: skip
+    assert [stage.total for stage in stages] == [7] * len(stages)
+    assert stages[-1].done == 7 and stages[-1].seconds_left == 0
+
+
 # ---- what it leaves alone
 
 

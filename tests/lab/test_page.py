@@ -116,6 +116,7 @@ def test_it_opens_and_draws(findings, browser, tmp_path):
     assert page.locator("details.claim:visible").count() == 1
     page.locator("#show-all").check()
     page.locator("#toggle").click()
+    page.locator("#right").scroll_into_view_if_needed()
     page.locator("#right .chart[data-state=drawn] svg").first.wait_for()
     assert not errors
     page.close()

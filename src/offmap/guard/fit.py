@@ -1,6 +1,8 @@
 """Fit a guard: learn the score from training data, and its thresholds from calibration data."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from math import ceil
@@ -20,6 +22,8 @@ from offmap.guard.choose import SHARE
 from offmap.guard.ensemble import LEAST, ensemble
 from offmap.guard.facts import Facts
 from offmap.guard.guard import Guard
+from offmap.guard.progress import Agenda, Watch
+from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight, known, scores_of
 from offmap.inputs import head_name
 from offmap.numerics.duplicates import also_among, row_digests
@@ -74,6 +78,7 @@ def fit_guard(
     pictures: bool = True,
     seed: int = 0,
     memory: int = DEFAULT_MEMORY,
+    watch: Watch | None = None,
 ) -> Guard:
     """A guard around a copy of the model.
 
@@ -100,36 +105,37 @@ def fit_guard(
         pictures: Whether the guard may hold what training images look like.
         seed: Root of every random number.
         memory: Bytes that fitting may take.
+        watch: Told how far the work has come.
 
     Raises:
         InputError: If model, data or settings cannot be used; it says what was expected.
     """
-    terms = Terms(alpha, per_class, confidence, risk, disputed)
+    terms, names = Terms(alpha, per_class, confidence, risk, disputed), _names(score)
     _check_rates(terms)
-    run, seen = examine(
-        TrainingRun(
-            model, train, shifts={"calibration": calibration}, domain=domain, task=task,
-            feature_layer=feature_layer, class_names=class_names, name=name,
-        ).with_memory(memory)
-    )  # fmt: skip
-    assert run.train is not None and run.domain is not None and run.task is not None
-    classifies, names = _classifies(run, terms), _names(score)
-    _check_fresh(run.train, run.shifts["calibration"], score, seen["calibration"].fingerprint)
+    agenda = Agenda(watch)
+    rivals = [] if disputed is None else [RIVAL]
+    agenda.expect(Counter(["data", "features", *names, *rivals, "thresholds", "examples"]))
+    with agenda.step("data"):
+        run, seen = examine(
+            TrainingRun(
+                model, train, shifts={"calibration": calibration}, domain=domain, task=task,
+                feature_layer=feature_layer, class_names=class_names, name=name,
+            ).with_memory(memory)
+        )  # fmt: skip
+        assert run.train is not None and run.domain is not None and run.task is not None
+        sight = Sight(model, head_name(run), classifies=_classifies(run, terms))
+        _check_fresh(run.train, run.shifts["calibration"], score, seen["calibration"].fingerprint)
     uses = _uses(run.shifts["calibration"], score, risk is not None, seed)
-
-    sight = Sight(model, head_name(run), classifies=classifies)
     classes = _enough(sight, uses.calibration, terms)
-    learned = known(sight, run.train, memory, tokens=run.domain.kind == "tokens")
-    members = _members(names, learned, settings or {}, seed)
-    ruler = calibrated(
-        _joined(members, sight, uses.reference), sight, uses.calibration, alpha,
-        confidence=confidence, classes=classes,
-    )  # fmt: skip
-    dispute = None
-    if disputed is not None:
-        (rival,) = _members([RIVAL], learned, settings or {}, seed).values()
-        dispute = calibrated(rival, sight, uses.calibration, disputed, confidence=confidence)
-    chart = make_atlas(learned, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
+    with agenda.step("features"):
+        learned = known(sight, run.train, memory, tokens=run.domain.kind == "tokens")
+    fit = partial(_members, known=learned, settings=settings or {}, seed=seed, agenda=agenda)
+    members, others = fit(names), fit(rivals)
+    with agenda.step("thresholds"):
+        joined = _joined(members, sight, uses.reference)
+        ruler, dispute = _rulers(joined, others.get(RIVAL), sight, uses, terms, classes)
+    with agenda.step("examples"):
+        chart = make_atlas(learned, run.train, run.domain, most=atlas, pictures=pictures, seed=seed)
     facts = Facts(
         name=name, task=run.task, domain=run.domain,
         class_names=None if run.class_names is None else tuple(run.class_names),
@@ -254,7 +260,11 @@ def _uses(
 
 
 def _members(
-    names: Sequence[str], known: Known, settings: Mapping[str, Mapping[str, Any]], seed: int
+    names: Sequence[str],
+    known: Known,
+    settings: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    agenda: Agenda,
 ) -> dict[str, FittedScore]:
     """The scores by name, fitted.
 
@@ -266,7 +276,8 @@ def _members(
     for name, unit in units.items():
         given = settings.get(name, {})
         try:
-            fitted[name] = unit.fitted(known, generator=derive(seed, "score", name), **given)
+            with agenda.step(name):
+                fitted[name] = unit.fitted(known, generator=derive(seed, "score", name), **given)
         except ValueError as error:  # a score refuses in one sentence
             raise InputError(str(error)) from error
     return fitted
@@ -280,6 +291,23 @@ def _joined(members: Mapping[str, FittedScore], sight: Sight, reference: Split |
         list(members.values()),
         [scores_of(member, sight, reference) for member in members.values()],
     )
+
+
+def _rulers(
+    score: nn.Module,
+    rival: nn.Module | None,
+    sight: Sight,
+    uses: Uses,
+    terms: Terms,
+    classes: Int[Tensor, " n"] | None,
+) -> tuple[Ruler, Ruler | None]:
+    """The thresholds of the score, and those of the one that says what is disputed."""
+    limits = partial(calibrated, sight=sight, calibration=uses.calibration,
+                     confidence=terms.confidence)  # fmt: skip
+    own = limits(score, rate=terms.alpha, classes=classes)
+    if rival is None or terms.disputed is None:
+        return own, None
+    return own, limits(rival, rate=terms.disputed)
 
 
 def _counts(train: Split, uses: Uses, atlas: int) -> dict[str, int]:

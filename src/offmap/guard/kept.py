@@ -49,7 +49,9 @@ def trained(
     file = folder / f"{_key(recipe, split, generator)}.safetensors"
     if not file.exists():
         model = train(split, generator)
-        weights = {name: w.detach().cpu().contiguous().clone() for name, w in model.state_dict().items()}
+        weights = {
+            name: w.detach().cpu().contiguous().clone() for name, w in model.state_dict().items()
+        }
         with whole(file) as part:
             save_file(weights, part, {"generator": generator.get_state().numpy().tobytes().hex()})
         return model

@@ -13,14 +13,54 @@ SYMBOLS = {
     "pm": " ± ", "sim": " ~ ", "dots": "…", "ldots": "…", "langle": "⟨", "rangle": "⟩", "ell": "ℓ",
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
     "eta": "η", "theta": "θ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ", "tau": "τ",
+    "int": "∫", "pi": "π", "kappa": "κ", "nu": "ν", "xi": "ξ", "psi": "ψ", "zeta": "ζ",
+    "Theta": "Θ", "Lambda": "Λ", "Omega": "Ω", "Gamma": "Γ", "Psi": "Ψ", "propto": " ∝ ",
+    "ll": " ≪ ", "gg": " ≫ ", "leq": " ≤ ", "geq": " ≥ ", "neq": " ≠ ", "equiv": " ≡ ",
+    "iff": " ⇔ ", "implies": " ⇒ ", "Rightarrow": " ⇒ ", "circ": " ∘ ", "odot": " ⊙ ",
+    "cup": " ∪ ", "cap": " ∩ ", "subset": " ⊂ ", "notin": " ∉ ", "star": "*", "lceil": "⌈",
+    "rceil": "⌉", "prime": "′", "dagger": "⁺", "cdots": "⋯", "mapsto": " ↦ ", "wedge": " ∧ ",
     "phi": "φ", "chi": "χ", "omega": "ω", "Sigma": "Σ", "Delta": "Δ", "Phi": "Φ",
     "qquad": "    ", "quad": "  ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ",
     "{": "{", "}": "}", "|": "‖", "%": "%", "_": "_",
     "left": "", "right": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "big": "", "Big": "",
 }  # fmt: skip
-NAMES = {"log", "exp", "max", "min", "arg", "sup", "inf", "det", "Pr", "dim", "ln", "cos", "tr"}
+NAMES = {
+    "sin",
+    "tan",
+    "cot",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arccos",
+    "sgn",
+    "deg",
+    "lim",
+    "limsup",
+    "log",
+    "exp",
+    "max",
+    "min",
+    "arg",
+    "sup",
+    "inf",
+    "det",
+    "Pr",
+    "dim",
+    "ln",
+    "cos",
+    "tr",
+}
 FONTS = {"operatorname", "text", "mathrm", "mathbb", "mathbf", "mathcal"}
-ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0304"}
+ACCENTS = {
+    "widehat": "\u0302",
+    "widetilde": "\u0303",
+    "dot": "\u0307",
+    "vec": "\u20d7",
+    "bar": "\u0304",
+    "hat": "\u0302",
+    "tilde": "\u0303",
+    "overline": "\u0304",
+}
 
 
 def plain(latex: str) -> str:

@@ -38,8 +38,12 @@ def choose(
         list[str], typer.Option("--score", help="Only these scores; repeatable.")
     ] = [],  # noqa: B006
     retrain: Annotated[
-        bool, typer.Option(help="Hold classes out by retraining, where there is a recipe.")
+        bool, typer.Option(help="Train networks without some classes, where there is a recipe.")
     ] = True,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Keep retrained networks here: a choice that was stopped goes on."),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Show every score on every family, not only the best.")
     ] = False,
@@ -64,12 +68,13 @@ def choose(
     )  # fmt: skip
     run = ready.run
     console = Console()
-    with console.status("fitting scores and trying them on strangers"):
+    with common.progress(console) as watch:
         found = pick(
             run.model, ready.train, ready.calibration, outliers=ready.outliers,
             scores=score or None, recipe=run.recipe if retrain else None, rows=rows,
             settings=options.settings(set_, "SCORE"), domain=run.domain,
-            feature_layer=run.feature_layer, seed=seed, memory=parse_bytes(memory),
+            feature_layer=run.feature_layer, seed=seed, memory=parse_bytes(memory), work=work,
+            watch=watch,
         )  # fmt: skip
     console.print(table(found))
     shown = [one.name for one in found.candidates if full or one.scores == found.best]

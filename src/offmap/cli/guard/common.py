@@ -1,5 +1,6 @@
 """What the commands of the guard share: their options, and the run and network behind them."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,12 @@ from offmap.attempt import InputError
 from offmap.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import Console
 
     from offmap.guard.guard import Guard
+    from offmap.guard.progress import Stage, Watch
     from offmap.run import Split, TrainingRun
 
 HELD_BACK = 0.5  # of the test split: what calibrates; the rest checks
@@ -96,6 +100,32 @@ def prepared(
         raise InputError("expected --calibration or a test split to calibrate on, got neither")
     fresh, check = halves(run.test, seed)
     return Prepared(run, run.train, fresh, check, others)
+
+
+@contextmanager
+def progress(console: "Console") -> "Iterator[Watch]":
+    """What shows how far long work has come: a bar with the time left, on a terminal alone."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from offmap.engine.progress import duration
+
+    bars = Progress(
+        TextColumn("{task.description:<24.24}"), BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+
+    def watch(stage: "Stage") -> None:
+        left = f"{'more than ' if stage.open else ''}{duration(stage.seconds_left)} left"
+        bars.update(
+            bar, description=stage.what, completed=stage.done, total=stage.total,
+            left=left if stage.seconds_left else "",
+        )  # fmt: skip
+
+    with bars:
+        bar = bars.add_task("", total=1, left="")
+        yield watch
 
 
 def halves(split: "Split", seed: int) -> "tuple[Split, Split]":

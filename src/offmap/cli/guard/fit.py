@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from offmap.numerics.selective import GroupCounts
     from offmap.run import Split
 
-if TYPE_CHECKING:
-    pass
-
-
 DEFAULT = "feature_neighbors"
 
 
@@ -92,16 +88,17 @@ def fit(
         memory=memory, seed=seed,
     )  # fmt: skip
     run = ready.run
-    made = fit_guard(
-        run.model, ready.train, ready.calibration, score=_score(score, choice), alpha=alpha,
-        per_class=per_class, confidence=confidence, risk=risk, disputed=disputed,
-        settings=options.settings(set_, "SCORE"),
-        domain=run.domain, feature_layer=run.feature_layer, class_names=run.class_names,
-        task=run.task, name=run.name, neighbors=neighbors, pictures=pictures, seed=seed,
-        memory=parse_bytes(memory),
-    )  # fmt: skip
-    made.save(out)
     console = Console()
+    with common.progress(console) as watch:
+        made = fit_guard(
+            run.model, ready.train, ready.calibration, score=_score(score, choice), alpha=alpha,
+            per_class=per_class, confidence=confidence, risk=risk, disputed=disputed,
+            settings=options.settings(set_, "SCORE"),
+            domain=run.domain, feature_layer=run.feature_layer, class_names=run.class_names,
+            task=run.task, name=run.name, neighbors=neighbors, pictures=pictures, seed=seed,
+            memory=parse_bytes(memory), watch=watch,
+        )  # fmt: skip
+    made.save(out)
     console.print(f"{out}: {made.facts.name} guarded by {' + '.join(made.facts.scores)}")
     coverage, by_group = _checked(console, made, ready.check, ready.outliers, seed)
     if card is not None:

@@ -48,7 +48,7 @@ class Arm:
         init: Size of the initial weights, as a multiple of the others'.
         frozen: Whether the first layer stays as it is.
         flips: Share of the numbers of the gradient whose sign is turned.
-        random_targets: Whether each target is replaced, once, by one drawn at random.
+        random_targets: Share of the targets that are replaced, once, by ones drawn at random.
     """
 
     decay: float = 0.0
@@ -62,7 +62,7 @@ class Arm:
     init: float = 1.0
     frozen: bool = False
     flips: float = 0.0
-    random_targets: bool = False
+    random_targets: float = 0.0
 
 
 class Problem(NamedTuple):
@@ -142,7 +142,8 @@ def train(
     weights = [w.requires_grad_() for layer in layers for w in layer]
     optimizer, seen = rule(weights), []
     targets = _targets(problem, arms, generator)
-    inputs = _moved(problem.inputs) if settings.shift is not None else problem.inputs[None]
+    moving = any(arm.shift for arm in arms)
+    inputs = _moved(problem.inputs) if moving else problem.inputs[None]
     for epoch in range(1, epochs + 1):
         order = torch.rand(repeats, n, generator=generator).argsort(dim=1)
         for rows in order.split(batch_size, dim=1):
@@ -189,9 +190,10 @@ def _initial(
 def _targets(
     problem: Problem, arms: Sequence[Arm], generator: torch.Generator
 ) -> Int[Tensor, "m n"]:
-    """Of each network: the true ones, or ones drawn once that mean nothing."""
+    """Of each network: the true ones, or for some of them ones drawn once that mean nothing."""
     drawn = torch.randint(CLASSES, problem.targets.shape, generator=generator)
-    return torch.cat([drawn if arm.random_targets else problem.targets for arm in arms])
+    turn = torch.rand(problem.targets.shape, generator=generator)
+    return torch.cat([drawn.where(turn < arm.random_targets, problem.targets) for arm in arms])
 
 
 def _moved(inputs: Float[Tensor, "r n d"]) -> Float[Tensor, "moves r n d"]:

@@ -7,10 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 NEUTRAL = {"pace": 1.0, "init": 1.0}
+NOISE = ("input_noise", "activation_noise", "dropout", "weight_noise")
 
 
 class Settings:
     """The numbers of all arms, [m 1 1] each, for m = arms x repeats; None where all are neutral.
+
+    Noise is drawn for those arms alone that have it: `noisy` has their rows and its size.
 
     Args:
         arms: Records of numbers.
@@ -26,10 +29,17 @@ class Settings:
 
         self.arms = len(arms)
         self.decay, self.flips = each("decay"), each("flips")
-        self.dropout, self.input_noise = each("dropout"), each("input_noise")
-        self.activation_noise, self.weight_noise = each("activation_noise"), each("weight_noise")
-        self.shift, self.init, self.pace = each("shift"), each("init"), each("pace")
+        self.init, self.pace = each("init"), each("pace")
         self.frozen, self.stop = each("frozen"), each("stop")
+        self.noisy = {
+            name: [
+                (slice(place * repeats, (place + 1) * repeats), getattr(arm, name))
+                for place, arm in enumerate(arms)
+                if getattr(arm, name)
+            ]
+            for name in NOISE
+        }
+        self.hides = bool(self.noisy["activation_noise"] or self.noisy["dropout"])
 
     def pace_of(self, place: int, epoch: int) -> Float[Tensor, "m 1 1"] | None:
         """Share of its step that the weight at this place makes; None where all make all of it."""
@@ -59,22 +69,23 @@ def disturbed(
 ) -> Float[Tensor, "m b k"]:  # fmt: skip
     """Scores in training, with the noise of each arm."""
 
-    def noise(like: Tensor, size: Tensor) -> Tensor:
-        return size * torch.randn(like.shape, generator=generator)
+    def noise(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator)
 
-    if settings.input_noise is not None:
-        values = values + noise(values, settings.input_noise)
+    for rows, size in settings.noisy["input_noise"]:
+        values[rows] += size * noise(values[rows])
     for place, (weight, bias) in enumerate(layers):
         if place:
             values = values.relu()
-            if settings.activation_noise is not None:
-                values = values + noise(values, settings.activation_noise)
-            if (share := settings.dropout) is not None:
-                kept = torch.rand(values.shape, generator=generator) >= share
-                values = values * kept / (1 - share)
+            values = values.clone() if settings.hides else values  # what relu gave is still needed
+            for rows, size in settings.noisy["activation_noise"]:
+                values[rows] += size * noise(values[rows])
+            for rows, share in settings.noisy["dropout"]:
+                kept = torch.rand(values[rows].shape, generator=generator) >= share
+                values[rows] *= kept / (1 - share)
         out = torch.baddbmm(bias, values, weight)
-        if settings.weight_noise is not None:  # of the sum, whose law is known: no noisy weights
-            spread = (values.square() @ weight.square() + 1e-12).sqrt()
-            out = out + spread * noise(out, settings.weight_noise)
+        for rows, size in settings.noisy["weight_noise"]:  # of the sum, whose law is known
+            spread = (values[rows].square() @ weight[rows].square() + 1e-12).sqrt()
+            out[rows] += size * spread * noise(spread)
         values = out
     return values

@@ -1,18 +1,19 @@
 """Test risk over training time: two groups of features, learned at two speeds."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from offmap.figures import Curve
-from offmap.lab.claim import Paper, Trial, claim
+from offmap.lab.claim import Paper, Scale, Trial, claim
 from offmap.lab.claims.capacity.least_squares import deviation, normal
 
 SIGNAL, NOISE = 1.0, 1.0  # risk of the fast group untrained, and of its noise fitted in full
 SPREAD = 9  # times as many features in the fast group as in the slow one: as much more noise
-SCALES = {
+SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "smoke": {"slow": 2, "scale": 0.2, "steps": 1600, "draws": 300},
     "desk": {"slow": 4, "scale": 0.1, "steps": 8000, "draws": 1000},
     "full": {"slow": 10, "scale": 0.05, "steps": 40000, "draws": 1000},

@@ -1,6 +1,7 @@
 """Double descent on real data: random ReLU features of digits, fitted exactly."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float64, Int64
@@ -9,13 +10,13 @@ from torch.nn.functional import one_hot
 
 from offmap.figures import Curve
 from offmap.lab import data
-from offmap.lab.claim import Paper, Trial, claim
+from offmap.lab.claim import Paper, Scale, Trial, claim
 from offmap.lab.claims.capacity.least_squares import normal
 
 PEAK = (0.95, 1.0, 1.05, 1.1)  # widths about n, where the rank of the features reaches n
 SMOKE = (0.05, 0.25, 0.5, *PEAK, 2.0, 4.0, 16.0)
 DESK = (0.05, 0.125, 0.25, 0.5, 0.75, 0.9, *PEAK, 1.25, 1.5, 2.0, 4.0, 8.0, 16.0)
-SCALES = {
+SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "smoke": {"n": 240, "shares": SMOKE},
     "desk": {"n": 400, "shares": DESK},
     "full": {"n": 1000, "shares": DESK},

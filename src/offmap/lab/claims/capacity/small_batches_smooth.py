@@ -17,7 +17,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, compared
     effect=EFFECT.replace("plain training", "descent on all examples"),
     above=LINE,
     scales={
-        "smoke": {"n": 64, "repeats": 10, "width": 32, "steps": 480, "rate": 0.3},
+        "smoke": {"n": 100, "repeats": 4, "width": 64, "steps": 500, "rate": 0.3},
         "desk": {"n": 300, "repeats": 6, "width": 128, "steps": 1000, "rate": 0.2},
         "full": {"n": 300, "repeats": 16, "width": 256, "steps": 4000, "rate": 0.1},
     },

@@ -27,6 +27,18 @@ SCALES: Mapping[Scale, Mapping[str, Any]] = {
 LONGER: Mapping[Scale, Mapping[str, Any]] = SCALES | {  # small changes need a network that is done
     "smoke": {"n": 100, "repeats": 6, "width": 128, "epochs": 50, "batch_size": 50, "rate": 0.003}
 }
+REGULARIZERS = {
+    "weight decay": Arm(decay=1e-3),
+    "dropout": Arm(dropout=0.5),
+    "input noise": Arm(input_noise=0.1),
+    "weight noise": Arm(weight_noise=0.3),
+    "activation noise": Arm(activation_noise=0.5),
+    "moved pictures": Arm(shift=True),
+}
+SMOOTHING = ("weight decay", "dropout", "input noise")
+ALL: Mapping[Scale, Mapping[str, Any]] = {
+    scale: {**given, "repeats": given["repeats"] // 2} for scale, given in SCALES.items()
+}
 POINTS = 600  # held-out digits at which smoothness is read
 
 
@@ -51,21 +63,26 @@ def against_plain(
     return compared(["plain", *arms], networks, problem)
 
 
+def farther(trial: Trial, name: str) -> float:
+    """Log of the distance to the boundary under this arm, over that of plain training."""
+    return math.log(trial.parts[f"{name}: distance, times plain"])
+
+
 def compared(names: list[str], networks: Networks, problem: Problem) -> Trial:
     """The arms' smoothness against that of the first, which is plain training."""
     slope, distance = smoothness(networks, problem.test_inputs[:POINTS])
-    farther, right = log_ratios(distance), accuracy(networks, problem)
+    room, right = log_ratios(distance), accuracy(networks, problem)
     steeper, known = log_ratios(slope), networks.hits[-1]
     parts = {}
     for place, name in enumerate(names):
         parts[f"{name}: test accuracy"] = right[place].mean().item()
         parts[f"{name}: training accuracy"] = known[place].mean().item()
         if place:
-            parts[f"{name}: distance, times plain"] = farther[place].mean().exp().item()
+            parts[f"{name}: distance, times plain"] = room[place].mean().exp().item()
             parts[f"{name}: slope of the scores, times plain"] = steeper[place].mean().exp().item()
     bars = {name: replicates(values) for name, values in zip(names, distance, strict=True)}
     return Trial(
-        effect=farther[1].mean().item(),
+        effect=room[1].mean().item(),
         parts=parts,
         figures=(Bars("Room around held-out digits", "distance to the boundary", bars),),
     )

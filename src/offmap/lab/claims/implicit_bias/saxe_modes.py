@@ -44,7 +44,7 @@ def saxe_modes(
     r"""Gradient descent on a random linear map of 12 whitened inputs and 8 outputs.
 
     Both layers start balanced and aligned with its singular vectors, every mode at the strength a.
-    At step k of rate :math:`\eta`, t = k :math:`\eta`, the mode of singular value s is compared with
+    At time t, step times rate, the mode of singular value s is compared with
 
     .. math:: u(t) = \frac{s\,e^{2st}}{e^{2st} - 1 + s/a}
 

@@ -22,7 +22,7 @@ from offmap.numerics.dimension import Dimension
     below=1.0,
     scales={
         "smoke": {"n": 1200, "queries": 600},
-        "desk": {"n": 10000, "queries": 1000},
+        "desk": {"n": 4000, "queries": 1000},
         "full": {"n": 50000, "queries": 4000},
     },
     seconds={"smoke": 0.2, "desk": 25.0, "full": 400.0},

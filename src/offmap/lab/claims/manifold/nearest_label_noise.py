@@ -39,7 +39,7 @@ CASES = (Case(2, 1, True), Case(2, 1, False), Case(2, 5, False), Case(10, 1, Tru
     below=4.0,
     scales={
         "smoke": {"n": 1000, "noises": (0.1, 0.2, 0.3)},
-        "desk": {"n": 30000, "noises": (0.05, 0.1, 0.2, 0.3, 0.4)},
+        "desk": {"n": 10000, "noises": (0.05, 0.1, 0.2, 0.3, 0.4)},
         "full": {"n": 200000, "noises": (0.05, 0.1, 0.2, 0.3, 0.4)},
     },
     seconds={"smoke": 0.1, "desk": 5.0, "full": 60.0},

@@ -21,8 +21,8 @@ REACH = torch.tensor([0.12, 0.12, 0.2, 0.15, 0.08], dtype=torch.double)  # of ea
     below=0.7,
     scales={
         "smoke": {"n": 600, "zoom": 2},
-        "desk": {"n": 4000, "zoom": 3},
-        "full": {"n": 20000, "zoom": 4},
+        "desk": {"n": 2500, "zoom": 2},
+        "full": {"n": 20000, "zoom": 3},
     },
     seconds={"smoke": 0.4, "desk": 20.0, "full": 400.0},
     paper=Paper("Pope et al. 2021", "https://arxiv.org/abs/2104.08894"),

@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def strings(count: int, places: int, *, generator: torch.Generator) -> Float[Tensor, "n places"]:
@@ -14,6 +14,12 @@ def all_strings(places: int) -> Float[Tensor, "n places"]:
     """Every string of -1 and 1 once, all ones first."""
     numbers = torch.arange(2**places)
     return 1 - 2.0 * (numbers[:, None] >> torch.arange(places) & 1)
+
+
+def right(network: nn.Module, strings: Float[Tensor, "n places"], of: Int[Tensor, " k"]) -> float:
+    """Share of strings at which the network's sign is the parity of the places `of`."""
+    with torch.no_grad():
+        return (network(strings)[:, 0] * strings[:, of].prod(dim=1) > 0).double().mean().item()
 
 
 def eliminated(

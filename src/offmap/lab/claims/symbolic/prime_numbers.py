@@ -1,9 +1,10 @@
 """Whole numbers, which of them are prime, and networks that are asked."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -14,7 +15,24 @@ from offmap.numerics.ranking import auroc
 from offmap.run import Recipe, Split
 from offmap.train import ensemble_trainer
 
-SHARE = 0.7  # of the numbers that are trained on
+SHARE = 0.7  # of the numbers, which are trained on
+
+
+class Training(NamedTuple):
+    """How networks of two equal hidden layers are trained, with Adam."""
+
+    width: int
+    rate: float
+    batch_size: int
+    epochs: int
+
+
+class Asked(NamedTuple):
+    """A network, and the rows of the numbers that it was trained on and was not."""
+
+    network: nn.Module
+    shown: Int[Tensor, " m"]
+    held: Int[Tensor, " k"]
 
 
 def primes_below(limit: int) -> Bool[Tensor, " limit"]:
@@ -27,60 +45,62 @@ def primes_below(limit: int) -> Bool[Tensor, " limit"]:
     return prime
 
 
-def coded(numbers: Int[Tensor, " n"], places: int) -> Float[Tensor, "n places"]:
-    """Binary places as -1 and 1."""
-    return 2 * binary(numbers, places) - 1
-
-
-def asked(
+def ask(
     numbers: Int[Tensor, " n"],
     answers: Sequence[Bool[Tensor, " n"]],
     places: int,
+    training: Training,
     *,
-    width: int,
-    epochs: int,
     generator: torch.Generator,
-) -> tuple[list[nn.Module], list[Int[Tensor, " m"]], list[Int[Tensor, " k"]]]:
+) -> list[Asked]:
     """A network for each list of answers, trained on numbers of its own choice.
 
     Args:
         numbers: All there are.
         answers: Whether it is so, for each number; one list for each network.
         places: Of the numbers.
-        width: Of both hidden layers.
-        epochs: Passes over what is trained on.
-        generator: Source of the choice and of weights.
-
-    Returns:
-        The networks, and the rows that each was trained on and was not.
+        training: How.
+        generator: Source of the choices and of weights.
     """
     count = round(SHARE * len(numbers))
     orders = [torch.randperm(len(numbers), generator=generator) for _ in answers]
+    inputs = 2 * binary(numbers, places) - 1
     splits = [
-        Split(coded(numbers[order[:count]], places), answer[order[:count], None].float())
+        Split(inputs[order[:count]], answer[order[:count], None].float())
         for order, answer in zip(orders, answers, strict=True)
     ]
     recipe = Recipe(
-        lambda: MLP(places, (width, width), 1),
-        lambda weights: torch.optim.Adam(weights, lr=2e-3),
-        binary_cross_entropy_with_logits, epochs, 64,
+        lambda: MLP(places, (training.width, training.width), 1),
+        lambda weights: torch.optim.Adam(weights, lr=training.rate),
+        binary_cross_entropy_with_logits, training.epochs, training.batch_size,
     )  # fmt: skip
     networks = ensemble_trainer(recipe)(splits, sources(len(splits), generator))
-    return networks, [order[:count] for order in orders], [order[count:] for order in orders]
+    return [
+        Asked(network, order[:count], order[count:])
+        for network, order in zip(networks, orders, strict=True)
+    ]
 
 
 def scores(network: nn.Module, numbers: Int[Tensor, " n"], places: int) -> Float[Tensor, " n"]:
     """The logit of each number."""
     with torch.no_grad():
-        return network(coded(numbers, places)).flatten()
+        return network(2 * binary(numbers, places) - 1).flatten()
 
 
-def area(
-    network: nn.Module,
-    numbers: Int[Tensor, " n"],
-    answer: Bool[Tensor, " n"],
-    rows: Int[Tensor, " m"],
-    places: int,
-) -> Float64[Tensor, ""]:
-    """Area under the ROC curve over these rows."""
-    return auroc(scores(network, numbers[rows], places), answer[rows])
+def multiples_area(
+    score: Float[Tensor, " n"], numbers: Int[Tensor, " n"], prime: Bool[Tensor, " n"], factor: int
+) -> float:
+    """Whether multiples of a factor rank below the other odd numbers that are not prime.
+
+    The area under the ROC curve: 0.5 where the score does not see the factor.
+    """
+    among = (numbers % 2 == 1) & ~prime
+    return auroc(score[among], numbers[among] % factor > 0).item()
+
+
+def gap_closed(
+    score: Float[Tensor, " n"], numbers: Int[Tensor, " n"], prime: Bool[Tensor, " n"]
+) -> float:
+    """Of the area between the rule that looks at the last place alone and 1, the share gained."""
+    rule = auroc(numbers % 2, prime).item()
+    return (auroc(score, prime).item() - rule) / (1 - rule)

@@ -1,37 +1,32 @@
 """A network does not learn which numbers are prime: it learns those that it was shown."""
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from offmap.estimate import exact
 from offmap.figures import Bars
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.symbolic.prime_numbers import area, asked, primes_below, scores
+from offmap.lab.claims.symbolic.prime_numbers import Training, ask, primes_below, scores
 from offmap.numerics.ranking import auroc
 
 
 @claim(
     says="Among numbers without the factors 2, 3 and 5, a network that fits the primes it is shown "
-    "ranks those it is not shown no better than chance: the area under the ROC curve is between "
-    "0.47 and 0.54.",
+    "ranks those it is not shown no better than chance: the area under the ROC curve is below "
+    "0.54.",
     effect="Area under the ROC curve, on numbers not shown, of a network trained to tell primes.",
-    above=0.47,
     below=0.54,
     scales={
-        "smoke": {"places": 13, "width": 96, "epochs": 14, "networks": 3},
-        "desk": {"places": 16, "width": 256, "epochs": 30, "networks": 1},
-        "full": {"places": 16, "width": 512, "epochs": 60, "networks": 2},
+        "smoke": {"places": 13, "training": Training(64, 2e-3, 64, 10), "networks": 2},
+        "desk": {"places": 16, "training": Training(256, 2e-3, 64, 30), "networks": 1},
+        "full": {"places": 16, "training": Training(512, 2e-3, 64, 60), "networks": 2},
     },
-    seconds={"smoke": 0.4, "desk": 30, "full": 300},
+    seconds={"smoke": 0.4, "desk": 25, "full": 300},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",
     ),
 )
-def primes(
-    *, places: int, width: int, epochs: int, networks: int, generator: torch.Generator
-) -> Trial:
+def primes(*, places: int, training: Training, networks: int, generator: torch.Generator) -> Trial:
     """All numbers below 2^13 (2^16 beyond the smallest scale), in binary, coded as -1 and 1.
 
     Seven tenths are shown, chosen for each network. Two controls of the same shape learn, on the
@@ -41,8 +36,7 @@ def primes(
 
     Args:
         places: Of the numbers.
-        width: Of both hidden layers.
-        epochs: Passes over what is shown.
+        training: How networks are trained.
         networks: Asked for primes, each shown numbers of its own choice.
         generator: Source of choices and weights.
     """
@@ -51,19 +45,18 @@ def primes(
     prime = primes_below(2**places)[numbers]
     remainder, large = numbers % 16 >= 8, numbers > 2**places * 2 // 3
     answers = [prime] * networks + [remainder, large]
-    nets, shown, held = asked(
-        numbers, answers, places, width=width, epochs=epochs, generator=generator
-    )
+    asked = ask(numbers, answers, places, training, generator=generator)
     areas = [
-        area(net, numbers, answer, rows, places).item()
-        for net, answer, rows in zip(nets, answers, held, strict=True)
+        auroc(scores(one.network, numbers[one.held], places), answer[one.held]).item()
+        for one, answer in zip(asked, answers, strict=True)
     ]
-    fit = _fit(scores(nets[0], numbers[shown[0]], places), prime[shown[0]])
+    shown, held = asked[0].shown, asked[0].held
+    known = scores(asked[0].network, numbers[shown], places)
     parts = {
         "primes, not shown": sum(areas[:networks]) / networks,
         "remainder by 16, not shown": areas[-2],
         "upper third, not shown": areas[-1],
-        "primes, by -n alone": auroc(-numbers[held[0]], prime[held[0]]).item(),
+        "primes, by -n alone": auroc(-numbers[held], prime[held]).item(),
     }
     figure = Bars(
         "What is learned about numbers not shown", "area under the ROC curve",
@@ -71,10 +64,10 @@ def primes(
     )  # fmt: skip
     return Trial(
         effect=parts["primes, not shown"],
-        parts=parts | {"accuracy on what is shown": fit, "primes": prime.double().mean().item()},
+        parts=parts
+        | {
+            "primes, shown": auroc(known, prime[shown]).item(),
+            "share that is prime": prime.double().mean().item(),
+        },
         figures=(figure,),
     )
-
-
-def _fit(logits: Tensor, answer: Bool[Tensor, " n"]) -> float:
-    return ((logits > 0) == answer).double().mean().item()
