@@ -24,7 +24,7 @@ __all__ = ["COLUMNS", "Screen", "screen"]
 
 COLUMNS = 16  # of a shortened row: along the axes, the distance from them, the squared length
 WIDTH = 2048  # rows beside one another: of those in a column the smallest bound is looked at first
-BLOCK = 8  # queries at a time: their bounds stay in the cache
+CACHE = 2**17  # bounds at a time: they stay in the cache until they have been looked through
 SAMPLE = 1024  # rows from which the axes are taken
 CHUNK = 8192  # rows shortened at a time
 RANGE = (1e-30, 1e37)  # of squared lengths whose sums and products float32 can hold
@@ -47,22 +47,13 @@ class Screen(NamedTuple):
             count: How many rows; at most `WIDTH`, and as many as there are. For a query that is no
                 number they are any, perhaps beyond the last.
         """
-        found = [self._lowest(block, count) for block in queries.split(BLOCK)]
-        rows, floor = zip(*found, strict=True)
-        return torch.cat(rows), torch.cat(floor)
-
-    def _lowest(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         short = _shortened(queries, self.axes)
         asked = functional.pad(-2 * short, (0, 1), value=1.0).to(self.rows.dtype)
-        slabs = (asked @ self.rows.T).unflatten(1, (-1, WIDTH))
-        column = slabs.amin(dim=1).topk(count, largest=False, sorted=False).indices
-        every = column[:, None].expand(-1, slabs.shape[1], -1)
-        score, place = slabs.gather(2, every).flatten(1).topk(count, largest=False, sorted=False)
+        row, score = _smallest(asked, self.rows, count)
         length = torch.linalg.vector_norm(short, dim=1)
         size = (length + self.reach).square()
         floor = score.amax(dim=1) + length.square() - _slack(size, self.rows)
         safe = (size > RANGE[0]) & (size < RANGE[1])  # beyond, bounds are rounded to anything
-        row = place // count * WIDTH + column.gather(1, place % count)
         return row, torch.where(safe, floor, -torch.inf)
 
 
@@ -93,6 +84,19 @@ def _shortened(
     along = points @ axes
     off = torch.linalg.vector_norm(points - along @ axes.T, dim=1, keepdim=True)
     return torch.cat((along, off), dim=1)
+
+
+def _smallest(asked: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The rows whose products with each query are smallest, and these."""
+    step = WIDTH * max(1, CACHE // (WIDTH * max(1, len(asked))))
+    parts = [(asked @ some.T).unflatten(1, (-1, WIDTH)) for some in rows.split(step)]
+    lowest = parts[0].amin(dim=1)
+    for part in parts[1:]:
+        lowest = torch.minimum(lowest, part.amin(dim=1))
+    column = lowest.topk(count, largest=False, sorted=False).indices
+    opened = [part.gather(2, column[:, None].expand(-1, part.shape[1], -1)) for part in parts]
+    score, place = torch.cat(opened, dim=1).flatten(1).topk(count, largest=False, sorted=False)
+    return place // count * WIDTH + column.gather(1, place % count), score
 
 
 def _slack(size: Tensor, rows: Tensor) -> Tensor:

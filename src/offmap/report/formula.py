@@ -24,43 +24,37 @@ SYMBOLS = {
     "{": "{", "}": "}", "|": "‖", "%": "%", "_": "_",
     "left": "", "right": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "big": "", "Big": "",
 }  # fmt: skip
-NAMES = {
-    "sin",
-    "tan",
-    "cot",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arccos",
-    "sgn",
-    "deg",
-    "lim",
-    "limsup",
-    "log",
-    "exp",
-    "max",
-    "min",
-    "arg",
-    "sup",
-    "inf",
-    "det",
-    "Pr",
-    "dim",
-    "ln",
-    "cos",
-    "tr",
-}
+NAMES = frozenset(
+    [
+        "log",
+        "exp",
+        "max",
+        "min",
+        "arg",
+        "sup",
+        "inf",
+        "det",
+        "Pr",
+        "dim",
+        "ln",
+        "cos",
+        "sin",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "arccos",
+        "sgn",
+        "deg",
+        "lim",
+        "tr",
+    ]
+)
 FONTS = {"operatorname", "text", "mathrm", "mathbb", "mathbf", "mathcal"}
 ACCENTS = {
-    "widehat": "\u0302",
-    "widetilde": "\u0303",
-    "dot": "\u0307",
-    "vec": "\u20d7",
-    "bar": "\u0304",
-    "hat": "\u0302",
-    "tilde": "\u0303",
-    "overline": "\u0304",
-}
+    "bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0304",
+    "widehat": "\u0302", "widetilde": "\u0303", "dot": "\u0307", "vec": "\u20d7",
+}  # fmt: skip
 
 
 def plain(latex: str) -> str:

@@ -1,5 +1,7 @@
 """A deep linear network aligns its layers, and ends where a linear classifier does."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -36,10 +38,10 @@ def deep_linear_margin(
     matrix and layers that are not aligned.
     """
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-    z = two_classes(n, d, 0.5, generator)
+    z = two_classes(n, d, generator)
     shapes = ((width, d), (width, width), (1, width))
     layers = [0.02 * rng.standard_normal(shape) for shape in shapes]
-    best = 1 / np.linalg.norm(hard_margin(z)[0])
+    best = float(1 / np.linalg.norm(hard_margin(z)[0]))
     marks = np.unique(np.logspace(0, np.log10(steps), 25).astype(int))
     way = [readings(layers, z, best)]
     for step in range(1, steps + 1):
@@ -91,5 +93,5 @@ def readings(layers: Layers, z: Float[np.ndarray, "n d"], best: float) -> list[f
     return [
         float((z @ product).min() / np.linalg.norm(product) / best),
         min(float(part.S[0] ** 2 / (part.S**2).sum()) for part in parts),
-        min(float(abs(b.Vh[0] @ a.U[:, 0])) for a, b in zip(parts[:-1], parts[1:], strict=True)),
+        min(float(abs(b.Vh[0] @ a.U[:, 0])) for a, b in pairwise(parts)),
     ]

@@ -15,22 +15,22 @@ from offmap.lab.claims.implicit_bias.max_margin import degrees, hard_margin, two
     effect="angle between the trained and the hard-margin direction, in degrees",
     below=1.0,
     scales={
-        "smoke": {"n": 40, "d": 2, "gap": 0.3, "steps": 10_000},
-        "desk": {"n": 40, "d": 2, "gap": 0.3, "steps": 1_000_000},
-        "full": {"n": 40, "d": 2, "gap": 0.3, "steps": 10_000_000},
+        "smoke": {"n": 40, "d": 2, "steps": 10_000},
+        "desk": {"n": 40, "d": 2, "steps": 1_000_000},
+        "full": {"n": 40, "d": 2, "steps": 10_000_000},
     },
     seconds={"smoke": 0.05, "desk": 4.0, "full": 40.0},
     paper=Paper("Soudry et al. 2018", "https://arxiv.org/abs/1710.10345"),
     corrected="logistic_max_margin",
 )
-def logistic_is_svm(*, n: int, d: int, gap: float, steps: int, generator: torch.Generator) -> Trial:
+def logistic_is_svm(*, n: int, d: int, steps: int, generator: torch.Generator) -> Trial:
     """Two clouds, no bias, full-batch descent from zero at the largest safe learning rate.
 
     All examples are right after few steps; the angle then falls like 1 / log(steps). Gradient flow
     at the same time tells that it is not for the discrete steps, and flow at e^25 and e^100 where
     it would lead.
     """
-    z = two_classes(n, d, gap, generator)
+    z = two_classes(n, d, generator)
     svm, _ = hard_margin(z)
     marks = np.unique(np.logspace(0, np.log10(steps), 25).astype(int)).tolist()
     way = descent(z, marks)

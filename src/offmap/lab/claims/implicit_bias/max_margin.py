@@ -39,13 +39,17 @@ def softmax(margins: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b n"]:
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
-def two_classes(n: int, d: int, gap: float, generator: torch.Generator) -> Rows:
-    """Two normal clouds around +-(1, ..., 1), without the examples within a gap of the boundary."""
+def two_classes(n: int, d: int, generator: torch.Generator) -> Rows:
+    """Two normal clouds, six standard deviations apart, of what is separable through the origin.
+
+    An example is left out where the direction between the centers has no margin of 0.1 on it: one
+    in four hundred.
+    """
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     rows = np.empty((0, d))
     while len(rows) < n:
-        drawn = 1 + rng.standard_normal((n, d))  # times y: both clouds fold into one
-        rows = np.concatenate([rows, drawn[drawn.mean(axis=1) * d**0.5 > gap]])
+        drawn = 3 / d**0.5 + rng.standard_normal((n, d))  # y x: both clouds fold into one
+        rows = np.concatenate([rows, drawn[drawn.sum(axis=1) > 0.1 * d**0.5]])
     return rows[:n]
 
 

@@ -4,8 +4,12 @@ import torch
 
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.symbolic.prime_numbers import (
-    Training, ask, gap_closed, primes_below, scores,
-)  # fmt: skip
+    Training,
+    ask,
+    gap_closed,
+    primes_below,
+    scores,
+)
 from offmap.numerics.ranking import auroc
 
 

@@ -6,7 +6,12 @@ from offmap.estimate import exact
 from offmap.figures import Bars
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.symbolic.prime_numbers import (
-    Training, ask, gap_closed, multiples_area, primes_below, scores,
+    Training,
+    ask,
+    gap_closed,
+    multiples_area,
+    primes_below,
+    scores,
 )  # fmt: skip
 
 FACTORS = (3, 5, 7, 11)
