@@ -24,32 +24,10 @@ SYMBOLS = {
     "{": "{", "}": "}", "|": "‖", "%": "%", "_": "_",
     "left": "", "right": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "", "big": "", "Big": "",
 }  # fmt: skip
-NAMES = frozenset(
-    [
-        "log",
-        "exp",
-        "max",
-        "min",
-        "arg",
-        "sup",
-        "inf",
-        "det",
-        "Pr",
-        "dim",
-        "ln",
-        "cos",
-        "sin",
-        "tan",
-        "tanh",
-        "sinh",
-        "cosh",
-        "arccos",
-        "sgn",
-        "deg",
-        "lim",
-        "tr",
-    ]
-)
+NAMES = {
+    "log", "exp", "max", "min", "arg", "sup", "inf", "det", "Pr", "dim", "ln", "cos", "sin", "tan",
+    "tanh", "sinh", "cosh", "arccos", "sgn", "deg", "lim", "tr",
+}  # fmt: skip
 FONTS = {"operatorname", "text", "mathrm", "mathbb", "mathbf", "mathcal"}
 ACCENTS = {
     "bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "overline": "\u0304",

@@ -37,7 +37,7 @@ REGULARIZERS = {
 }
 SMOOTHING = ("weight decay", "dropout", "input noise")
 ALL: Mapping[Scale, Mapping[str, Any]] = {
-    scale: {**given, "repeats": given["repeats"] // 2} for scale, given in SCALES.items()
+    scale: {**given, "repeats": given["repeats"] // 3} for scale, given in SCALES.items()
 }
 POINTS = 600  # held-out digits at which smoothness is read
 

@@ -43,11 +43,9 @@ def early_stopped_label_noise(
         "network": found.mean().item(),
         "nearest neighbor": lookup,
         "training error": errors(models, train.inputs, train.given).mean().item(),
-        "flipped labels not taken on": errors(
-            models, train.inputs[off], train.given[off]
-        ).mean().item(),
+        "flipped labels not taken on": errors(models, train.inputs[off], train.given[off])
+        .mean()
+        .item(),
     }
     bars = {"networks": replicates(found), "nearest neighbor": exact(lookup)}
-    return Trial(
-        parts["network"] / lookup, parts, (Bars("Clean test error", "error", bars),)
-    )
+    return Trial(parts["network"] / lookup, parts, (Bars("Clean test error", "error", bars),))

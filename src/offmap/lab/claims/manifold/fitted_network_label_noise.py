@@ -48,6 +48,4 @@ def fitted_network_label_noise(
         "share of labels flipped": (train.given != train.clean).double().mean().item(),
     }
     bars = {"networks": replicates(found), "nearest neighbor": exact(lookup)}
-    return Trial(
-        parts["network"] / lookup, parts, (Bars("Clean test error", "error", bars),)
-    )
+    return Trial(parts["network"] / lookup, parts, (Bars("Clean test error", "error", bars),))

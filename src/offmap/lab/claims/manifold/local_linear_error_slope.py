@@ -63,9 +63,7 @@ def local_linear_error_slope(
     return Trial(max(off), parts, (figure,))
 
 
-def predict(
-    train: Regression, near: Tensor, angles: Float[Tensor, "m d"]
-) -> Float[Tensor, " m"]:
+def predict(train: Regression, near: Tensor, angles: Float[Tensor, "m d"]) -> Float[Tensor, " m"]:
     """The value at the query of the plane of least squares through its neighbors."""
     steps = (train.angles[near] - angles[:, None] + pi).remainder(2 * pi) - pi  # [m k d]
     design = torch.cat([torch.ones_like(steps[:, :, :1]), steps], dim=2)

@@ -22,9 +22,7 @@ from offmap.numerics.dimension import gride
     seconds={"smoke": 0.2, "desk": 15.0, "full": 200.0},
     paper=Paper("Facco et al. 2017", "https://doi.org/10.1038/s41598-017-11873-y"),
 )
-def moving_dot_dimension(
-    *, sides: tuple[int, ...], n: int, generator: torch.Generator
-) -> Trial:
+def moving_dot_dimension(*, sides: tuple[int, ...], n: int, generator: torch.Generator) -> Trial:
     """The same n positions, drawn evenly, at each resolution; the dot is 6 % of the side wide.
 
     TwoNN, Gride and maximum likelihood from one search. What one number can do to a picture by a

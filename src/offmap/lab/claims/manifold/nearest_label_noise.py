@@ -45,9 +45,7 @@ CASES = (Case(2, 1, True), Case(2, 1, False), Case(2, 5, False), Case(10, 1, Tru
     seconds={"smoke": 0.1, "desk": 5.0, "full": 60.0},
     paper=Paper("Cover & Hart 1967", "https://doi.org/10.1109/TIT.1967.1053964"),
 )
-def nearest_label_noise(
-    *, n: int, noises: tuple[float, ...], generator: torch.Generator
-) -> Trial:
+def nearest_label_noise(*, n: int, noises: tuple[float, ...], generator: torch.Generator) -> Trial:
     """Classes are unit disks one apart, so that without flips no neighbor is ever wrong.
 
     Labels of train, and where said of test, are flipped independently, to any other class alike.

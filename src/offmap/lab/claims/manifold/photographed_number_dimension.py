@@ -27,9 +27,7 @@ REACH = torch.tensor([0.12, 0.12, 0.2, 0.15, 0.08], dtype=torch.double)  # of ea
     seconds={"smoke": 0.4, "desk": 20.0, "full": 400.0},
     paper=Paper("Pope et al. 2021", "https://arxiv.org/abs/2104.08894"),
 )
-def photographed_number_dimension(
-    *, n: int, zoom: int, generator: torch.Generator
-) -> Trial:
+def photographed_number_dimension(*, n: int, zoom: int, generator: torch.Generator) -> Trial:
     """The number 407, smoothed and seen through a camera whose freedoms are drawn evenly.
 
     A picture is a smooth function of its freedoms, one to one in their range, so their number is
@@ -49,7 +47,9 @@ def photographed_number_dimension(
         "Dimension of photographs", "things that vary", "dimension", truth,
         {"read": read, "truth": truth},
     )  # fmt: skip
-    parts = {f"+ {name}" if i else name: d for i, (name, d) in enumerate(zip(FREEDOMS, found))}
+    parts = {
+        f"{i + 1}: {FREEDOMS[i]} too" if i else f"1: {FREEDOMS[0]}": found[i] for i in range(5)
+    }
     return Trial((read - truth).abs().max().item(), parts, (figure,))
 
 

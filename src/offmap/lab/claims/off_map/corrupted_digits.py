@@ -76,9 +76,7 @@ def rank(distance: Float[Tensor, " n"], wrong: Bool[Tensor, " n"]) -> float:
     return float(spearmanr(distance.numpy(), wrong.double().numpy()).statistic)
 
 
-def corrupted(
-    *, epochs: int, examples: int, generator: torch.Generator
-) -> dict[str, Corrupted]:
+def corrupted(*, epochs: int, examples: int, generator: torch.Generator) -> dict[str, Corrupted]:
     """A network of two hidden layers, trained on plain digits, meets each kind of corruption."""
     sets = digits()
     recipe = Recipe(

@@ -1,10 +1,9 @@
 """Caps of the unit sphere: their measure, and how far from them a random point is on average."""
 
-from math import asin, pi, sin, sqrt
+from math import asin, exp, pi, sin, sqrt
 
 from scipy.integrate import quad
 from scipy.special import betainc, betaincinv, betaln, ndtri
-from numpy import exp
 
 
 def cap_measure(cosine: float, n: int) -> float:
