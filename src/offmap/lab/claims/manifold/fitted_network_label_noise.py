@@ -34,6 +34,9 @@ def fitted_network_label_noise(
     """Networks of one hidden layer on n digits, full batches of Adam, until labels are fitted.
 
     The effect is taken only where every network fits every label; otherwise the trial fails.
+
+    Raises:
+        ValueError: If a network does not.
     """
     train = noisy_digits(n, noise, generator)
     models = networks(train, width=width, updates=updates, repeats=repeats, generator=generator)

@@ -14,6 +14,8 @@ from offmap.lab.claims.manifold.dimensions_read import dimensions, looked_up
 from offmap.lab.data import Images, digits
 from offmap.numerics.dimension import Dimension
 
+SHOWN = "maximum likelihood, 20 neighbors"
+
 
 @claim(
     says="Images lie on fewer dimensions than a Gaussian cloud of as many points with the same "
@@ -48,9 +50,8 @@ def images_below_gaussian_cloud(
             parts[f"{name}, cloud: {estimator}"] = cloud[estimator].value
             ratios.append(found.value / cloud[estimator].value)
         parts[f"{name}: numbers of an image"] = prod(images.inputs.shape[1:])
-        last = "maximum likelihood, 20 neighbors"
-        bars |= {name: _estimate(own[last]), f"{name}, cloud": _estimate(cloud[last])}
-    return Trial(max(ratios), parts, (Bars(f"Dimension, {last}", "dimensions", bars),))
+        bars |= {name: _estimate(own[SHOWN]), f"{name}, cloud": _estimate(cloud[SHOWN])}
+    return Trial(max(ratios), parts, (Bars(f"Dimension, {SHOWN}", "dimensions", bars),))
 
 
 def gaussian_cloud(

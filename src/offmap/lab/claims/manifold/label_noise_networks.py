@@ -24,7 +24,7 @@ class NoisyDigits(NamedTuple):
 
 
 def noisy_digits(n: int, noise: float, generator: torch.Generator) -> NoisyDigits:
-    """n training digits, of whose labels a share is replaced by any other."""
+    """So many training digits, of whose labels a share is replaced by any other."""
     rows = torch.randperm(len(digits().inputs), generator=generator)[:n]
     clean = digits().targets[rows]
     return NoisyDigits(digits().inputs[rows], flipped(clean, 10, noise, generator), clean)

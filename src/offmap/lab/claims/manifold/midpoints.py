@@ -40,6 +40,9 @@ def distances(
 
     Decoded pictures are smoother than real ones, and what is smooth is nearer to everything: the
     fair control of decoded midpoints is the pixel midpoint of reconstructions.
+
+    Raises:
+        TypeError: If what was trained has no code.
     """
     shape = tuple(train.shape[1:])
     recipe = Recipe(

@@ -46,7 +46,7 @@ def nearest_error_slope(
     a million examples, and at a few thousand no lookup shows its law. Parts compare the error
     with the distance times the root mean square slope of the target, sqrt(1 / (2 d)).
     """
-    off, parts, series = [], {}, {}
+    off, errors, parts, series = [], [0.0], {}, {}
     for d in dimensions:
         for ambient in ambients:
             world = TorusRegression(d, ambient, generator=generator)

@@ -8,7 +8,9 @@ def ball_volume(dimension: int) -> float:
     return pi ** (dimension / 2) / exp(lgamma(dimension / 2 + 1))
 
 
-def mean_distance(n: int, dimension: int, *, k: int = 1, volume: float = 1.0) -> float:
+def mean_distance(
+    n: int, dimension: int, *, k: int = 1, volume: float = 1.0, power: int = 1
+) -> float:
     r"""Mean distance to the k-th nearest of n even points, where no ball meets a boundary.
 
     The share of space within that distance is Beta(k, n - k + 1), so exactly
@@ -23,7 +25,8 @@ def mean_distance(n: int, dimension: int, *, k: int = 1, volume: float = 1.0) ->
         dimension: Of the space.
         k: Which neighbor.
         volume: Of the space.
+        power: Of the distance, of which the mean is taken: d is to be read as d / power.
     """
-    d = dimension
+    d = dimension / power
     gammas = lgamma(k + 1 / d) - lgamma(k) + lgamma(n + 1) - lgamma(n + 1 + 1 / d)
-    return exp(gammas + (log(volume) - log(ball_volume(d))) / d)
+    return exp(gammas + (log(volume) - log(ball_volume(dimension))) / d)

@@ -19,7 +19,7 @@ class Regression(NamedTuple):
 
 
 class TorusRegression:
-    r"""Draws examples of one torus: points of unit circles, turned at random, with the targets
+    r"""Draws examples of one torus: points of unit circles, turned at random, and targets.
 
     .. math:: f = \sum_i \sin(m \theta_i) / \sqrt{d}
 

@@ -39,6 +39,9 @@ def adversarial_spheres(
     From random points of the inner sphere the answer is climbed along the sphere in small steps
     until it is wrong; the step across is bisected. No set of the measure of the errors is farther,
     on average, than a cap: a ratio above 1 would say that the ascent is too weak to be believed.
+
+    Raises:
+        ValueError: If no random point shows an error: then there is no share to compare with.
     """
     model = _trained(n, width, updates, generator)
     inner = sphere(points, n, generator=generator).float()

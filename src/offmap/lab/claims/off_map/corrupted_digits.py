@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from offmap.figures import Curve
@@ -73,11 +74,16 @@ class Corrupted:
 
 def rank(distance: Float[Tensor, " n"], wrong: Bool[Tensor, " n"]) -> float:
     """Spearman's correlation, ties sharing their mean rank."""
-    return float(spearmanr(distance.numpy(), wrong.double().numpy()).statistic)
+    ranks = [rankdata(values.numpy()) for values in (distance, wrong)]
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def corrupted(*, epochs: int, examples: int, generator: torch.Generator) -> dict[str, Corrupted]:
-    """A network of two hidden layers, trained on plain digits, meets each kind of corruption."""
+    """A network of two hidden layers, trained on plain digits, meets each kind of corruption.
+
+    Raises:
+        TypeError: If what was trained has no hidden layers.
+    """
     sets = digits()
     recipe = Recipe(
         build=lambda: MLP(64),
@@ -90,6 +96,7 @@ def corrupted(*, epochs: int, examples: int, generator: torch.Generator) -> dict
     if not isinstance(model, MLP):
         raise TypeError(f"expected an MLP, got {type(model)}")
     rows = torch.randperm(len(sets.test_inputs), generator=generator)[:examples]
+    targets = sets.test_targets[rows].repeat(len(LEVELS))
     found = {}
     with torch.no_grad():
         bank = model.body(sets.inputs)
@@ -100,10 +107,8 @@ def corrupted(*, epochs: int, examples: int, generator: torch.Generator) -> dict
             found[kind] = Corrupted(
                 search(inputs, sets.inputs, k=1).distance[:, 0],
                 search(features, bank, k=1).distance[:, 0],
-                model.head(features).argmax(dim=1) != sets.targets.new_tensor(
-                    sets.test_targets[rows].tolist() * len(LEVELS)
-                ),
-            )  # fmt: skip
+                model.head(features).argmax(dim=1) != targets,
+            )
     return found
 
 
