@@ -246,6 +246,7 @@ def choice_rows(kind: str, results: Sequence[Result]) -> Iterator[list[str]]:
             "; ".join(f"`{name}` ({picked.count(name)})" for name in dict.fromkeys(picked)),
             over_seeds(got),
             f"`{fixed}`: " + over_seeds([s[fixed] for s in single]),
+            over_seeds([s[fixed] - g for s, g in zip(single, got, strict=True)]),
             over_seeds([max(s.values()) - g for s, g in zip(single, got, strict=True)]),
             over_seeds([max(s.values()) - g for s, g in zip(every, got, strict=True)]),
         ]
@@ -309,14 +310,28 @@ is the share of strangers that pass when 95 % of familiar inputs do, and smaller
 
 ## The chosen score
 
-`choose` never saw a real stranger: it tries each score on strangers made of 40 % of the calibration
-data (*data alone*) and, *with recipe*, on classes that networks retrained without them never saw.
+`choose` never saw a real stranger. It tries each score on strangers made of 40 % of the calibration
+data by arithmetic, and on classes that are left out of the scores and of the network's head, though
+the body of the network knows them (*data alone*); and *with recipe* on classes that networks
+retrained without them never saw. Classes have half of the say, in equal parts where there are both
+kinds; noise, arrangement, corruption and composition share the other half.
+
 Here is the mean AUROC of its choice over the real strangers, beside the single score that is best
-in hindsight for the data set, and what the choice gives away to the best of each seed: to the best
-single score, and to the best of everything that was tried, ensembles included. Less than nothing
-is given away where the choice is an ensemble better than any single score.
+in hindsight for the data set, and what the choice gives away: to that score; to the single score
+that is best for each seed, which is not the same for all; and to the best of everything that was
+tried for each seed, ensembles included. Less than nothing is given away where the choice is better.
 
 {choices}
+
+How the rule was found: before it, arithmetic alone decided where there was no recipe. That did well
+on digits and MNIST, but seed 0 of CIFAR-10 showed that it does not on photographs: it took
+`typicality`, with a mean AUROC of 0.588 over the real strangers, where `mahalanobis` has 0.866.
+Averages and fades of photographs differ from photographs in contrast and pixel statistics, which
+real strangers need not do. Classes were then given half of the say, a round number that digits and
+MNIST do not contradict. Seeds 0 and 1 of CIFAR-10 had been looked at by then; seeds 2 to 4 were run
+once, with the rule as it stands. A network knows the classes that are left out of its scores, so
+that scores of logits and features look better there than they are: on CIFAR-10 by 0.1 to 0.3. That
+is why such classes have half of the say and no more.
 
 ## False alarms
 
@@ -356,7 +371,15 @@ def document(results: Mapping[str, Sequence[Result]], command: str) -> str:
             [world_rows(kind, found) for kind, found in results.items()],
         ),
         choices=table(
-            ["data", "chosen (seeds)", "AUROC", "best single score", "given away", "of everything"],
+            [
+                "data",
+                "chosen (seeds)",
+                "AUROC",
+                "best single score",
+                "given away to it",
+                "to the best of each seed",
+                "to the best of everything",
+            ],
             [row for kind, found in results.items() for row in choice_rows(kind, found)],
         ),
         alarms=table(

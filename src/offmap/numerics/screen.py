@@ -23,8 +23,8 @@ from torch.nn import functional
 __all__ = ["COLUMNS", "Screen", "screen"]
 
 COLUMNS = 16  # of a shortened row: along the axes, the distance from them, the squared length
-WIDTH = 2048  # rows beside one another: of those in a column the smallest bound is looked at first
-CACHE = 2**17  # bounds at a time: they stay in the cache until they have been looked through
+WIDTH = 4096  # rows beside one another: of those in a column the smallest bound is looked at first
+CACHE = 2**19  # bounds at a time: they stay in the cache until they have been looked through
 SAMPLE = 1024  # rows from which the axes are taken
 CHUNK = 8192  # rows shortened at a time
 RANGE = (1e-30, 1e37)  # of squared lengths whose sums and products float32 can hold

@@ -1,6 +1,7 @@
 """One thread judges; requests that wait at the same time are judged together."""
 
 import threading
+from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,12 +18,13 @@ class Ticket:
 
     Args:
         job: The job.
+        loop: Where somebody waits for the result; None: wherever.
     """
 
-    __slots__ = ("abandoned", "future", "job")
+    __slots__ = ("abandoned", "future", "job", "loop")
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, loop: AbstractEventLoop | None) -> None:
+        self.job, self.loop = job, loop
         self.future: Future[Said] = Future()
         self.abandoned = False  # nobody waits any more: skip it
 
@@ -51,13 +53,17 @@ class Batcher:
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job) -> Ticket:
+    def submit(self, job: Job, loop: AbstractEventLoop | None = None) -> Ticket:
         """Put a job in line.
+
+        Args:
+            job: The job.
+            loop: Where somebody waits for the result; None: wherever.
 
         Raises:
             Closed: If the service is stopping.
         """
-        ticket = Ticket(job)
+        ticket = Ticket(job, loop)
         with self._state:
             if self._closing:
                 raise Closed("the service is stopping")
@@ -81,12 +87,13 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             said = attempt(lambda jobs=[ticket.job for ticket in batch]: self._judge(jobs))
-            if isinstance(said, Failure):
-                for ticket in batch:
-                    ticket.future.set_exception(said.error)
-                continue
-            for ticket, result in zip(batch, said, strict=True):
-                ticket.future.set_result(result)
+            results = [said.error] * len(batch) if isinstance(said, Failure) else said
+            for loop in {ticket.loop for ticket in batch}:
+                mine = [pair for pair in zip(batch, results, strict=True) if pair[0].loop is loop]
+                if loop is None or loop.is_closed():
+                    _tell(mine)
+                else:  # all at once: who is told first may ask again, and would be judged alone
+                    loop.call_soon_threadsafe(_tell, mine)
 
     def _next(self) -> list[Ticket]:
         """The jobs of the next batch, at least one; none once the line is closed and empty."""
@@ -123,3 +130,11 @@ class Batcher:
                 batch.append(ticket)
                 rows += len(ticket.job.inputs)
         return batch
+
+
+def _tell(results: Sequence[tuple[Ticket, Said | Exception]]) -> None:
+    for ticket, result in results:
+        if isinstance(result, Exception):
+            ticket.future.set_exception(result)
+        else:
+            ticket.future.set_result(result)

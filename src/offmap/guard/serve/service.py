@@ -85,7 +85,7 @@ class Service:
         rows, size = len(job.inputs), job.inputs.numel() * job.inputs.element_size()
         self.room.take(rows=rows, size=size)
         try:
-            ticket = self.batcher.submit(job)
+            ticket = self.batcher.submit(job, asyncio.get_running_loop())
         except Closed:
             self.room.give(rows=rows, size=size)
             raise HTTPException(503, "the service is stopping: ask another one", LATER) from None

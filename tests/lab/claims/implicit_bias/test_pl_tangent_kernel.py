@@ -14,7 +14,8 @@ def outputs(inner, out, inputs):
 def test_verdict():
     found = find(["pl_tangent_kernel"], scale="smoke")[0]
     assert found.verdict == "supported"
-    assert found.parts["largest loss / bound"].high < 1
+    slowest = "last fall of the error along the slowest eigenvector / (1 - rate lambda)"
+    assert found.parts[slowest].value == pytest.approx(1, abs=1e-3)
 
 
 def test_kernel_is_that_of_autograd(generator):
@@ -27,7 +28,7 @@ def test_kernel_is_that_of_autograd(generator):
 def test_descent_is_that_of_autograd(generator):
     network, inputs = draw(4, 7, generator), sphere(5, 4, generator=generator)
     targets = torch.ones(5, dtype=torch.double)
-    losses, lowest = descend(network, inputs, targets, 0.1, 6)
+    losses, lowest, _ = descend(network, inputs, targets, 0.1, 6)
     for step in range(6):
         weights = [w.detach().clone().requires_grad_() for w in network]
         loss = 0.5 * (outputs(*weights, inputs) - targets).square().sum()
@@ -45,6 +46,16 @@ def test_control_where_the_kernel_is_singular_nothing_is_promised_and_training_s
     targets = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]).double()
     network = draw(20, 300, generator)
     rate = 1 / torch.linalg.eigvalsh(kernel(network, inputs))[-1].item()
-    losses, lowest = descend(network, inputs, targets, rate, 400)
+    losses, lowest, _ = descend(network, inputs, targets, rate, 400)
     assert lowest.abs().max() < 1e-12
     assert losses[-1].item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_control_with_a_larger_eigenvalue_the_bound_fails(generator):
+    """Three times lambda is no lower bound on the pace."""
+    inputs = 20**0.5 * sphere(10, 20, generator=generator)
+    network, targets = draw(20, 300, generator), torch.ones(10, dtype=torch.double)
+    rate = 1 / torch.linalg.eigvalsh(kernel(network, inputs))[-1].item()
+    losses, lowest, _ = descend(network, inputs, targets, rate, 2000)
+    assert losses[-1] < losses[0] * (1 - rate * lowest[:-1]).prod()
+    assert losses[-1] > losses[0] * (1 - 3 * rate * lowest[:-1]).prod()

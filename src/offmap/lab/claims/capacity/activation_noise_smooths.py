@@ -8,13 +8,14 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, LONGER, against_p
 
 
 @claim(
-    says="Gaussian noise of 0.5 on the hidden activations makes a network smoother: the nearest class "
-    "boundary lies at least a twentieth farther from held-out digits.",
+    says="Gaussian noise of 0.5 on the hidden activations makes a network smoother: the "
+    "nearest class boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=with_doses(LONGER, (0.5, 1.0)),
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
     paper=Paper("An 1996", "https://doi.org/10.1162/neco.1996.8.3.643"),
+    corrected="three_regularizers_smooth",
 )
 def activation_noise_smooths(
     *, doses: tuple[float, ...], n: int, repeats: int, width: int, epochs: int, batch_size: int,

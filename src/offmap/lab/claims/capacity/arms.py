@@ -42,7 +42,8 @@ class Arm:
         input_noise: Standard deviation of Gaussian noise on the pixels.
         activation_noise: Of Gaussian noise on the hidden activations.
         weight_noise: Of Gaussian noise by which weights are multiplied, drawn for each example.
-        shift: Whether pictures are moved by up to one pixel in each direction.
+        shift: Share of a pixel by which pictures are moved, in one of eight directions or none;
+            below one by mixing the picture and the moved one.
         stop: Epoch after which the weights stay as they are.
         pace: Learning rate, as a multiple of the others'.
         init: Size of the initial weights, as a multiple of the others'.
@@ -56,7 +57,7 @@ class Arm:
     input_noise: float = 0.0
     activation_noise: float = 0.0
     weight_noise: float = 0.0
-    shift: bool = False
+    shift: float = 0.0
     stop: int = NEVER
     pace: float = 1.0
     init: float = 1.0
@@ -214,7 +215,7 @@ def _batch(
     if len(inputs) == 1:
         return still.repeat(len(arms), 1, 1)
     moved = inputs[torch.randint(len(inputs), rows.shape, generator=generator), repeat, rows]
-    return torch.cat([moved if arm.shift else still for arm in arms])
+    return torch.cat([still.lerp(moved, arm.shift) for arm in arms])
 
 
 def _losses(answers: Float[Tensor, "m n k"], targets: Int[Tensor, "m n"]) -> Float[Tensor, " m"]:

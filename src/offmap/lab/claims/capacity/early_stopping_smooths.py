@@ -17,6 +17,7 @@ SHARE = 5  # training ends after one part in so many of the epochs
     scales=SCALES,
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
     paper=Paper("Hardt et al. 2016", "https://arxiv.org/abs/1509.01240"),
+    corrected="three_regularizers_smooth",
 )
 def early_stopping_smooths(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,

@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.arms import Arm, accuracy, adam, draw, train
 
 SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "smoke": {"n": 100, "repeats": 4, "width": 128, "epochs": 120, "batch_size": 50, "rate": 3e-3},
-    "desk": {"n": 600, "repeats": 4, "width": 256, "epochs": 400, "batch_size": 64, "rate": 1e-3},
+    "desk": {"n": 400, "repeats": 3, "width": 256, "epochs": 400, "batch_size": 64, "rate": 1e-3},
     "full": {"n": 1200, "repeats": 8, "width": 512, "epochs": 600, "batch_size": 64, "rate": 1e-3},
 }
 FIGURE_POINTS = 60

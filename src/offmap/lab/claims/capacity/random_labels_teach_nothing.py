@@ -1,16 +1,24 @@
 """What was learned from random labels is worth nothing on new digits."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
-from offmap.lab.claim import Paper, Trial, claim
+from offmap.lab.claim import Paper, Scale, Trial, claim
 from offmap.lab.claims.capacity.memorizing import SCALES, memorize
+
+TWICE: Mapping[Scale, Mapping[str, Any]] = {
+    scale: {**given, "repeats": 2 * given["repeats"]} for scale, given in SCALES.items()
+}  # a standard error wants networks
 
 
 @claim(
-    says="A network that has fitted random labels is right on a tenth of new digits, exactly as chance is.",
+    says="A network that has fitted random labels is right on a tenth of new digits of ten "
+    "classes, which is chance.",
     effect="distance of the mean test accuracy from 1/10, in standard errors over networks",
     below=4.0,
-    scales={scale: {**given, "repeats": 2 * given["repeats"]} for scale, given in SCALES.items()},
+    scales=TWICE,
     seconds={"smoke": 0.4, "desk": 20.0, "full": 600.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
 )

@@ -14,7 +14,7 @@ from offmap.lab.claims.capacity.smoothing import ALL, REGULARIZERS, against_plai
     effect="least, over six regularizers, of log of (median distance of held-out digits to the "
     "nearest class boundary over that of plain training)",
     above=0.0,
-    scales=ALL,
+    scales={**ALL, "smoke": {**ALL["smoke"], "repeats": 2}},
     seconds={"smoke": 0.8, "desk": 25.0, "full": 800.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="three_regularizers_smooth",

@@ -8,13 +8,14 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
 
 
 @claim(
-    says="Training on pictures moved by up to one pixel makes a network smoother: the nearest class "
-    "boundary lies at least a twentieth farther from held-out digits.",
+    says="Training on pictures moved by up to one pixel makes a network smoother: the nearest "
+    "class boundary lies at least a twentieth farther from held-out digits.",
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
+    corrected="three_regularizers_smooth",
 )
 def shifts_smooth(
     *, n: int, repeats: int, width: int, epochs: int, batch_size: int, rate: float,
@@ -29,7 +30,7 @@ def shifts_smooth(
     the scores over the slope of the margin, so that it does not matter how large the scores are.
     """
     return against_plain(
-        {"moved": Arm(shift=True)},
+        {"moved": Arm(shift=1.0)},
         n=n, repeats=repeats, width=width, epochs=epochs, batch_size=batch_size, rate=rate,
         generator=generator,
     )  # fmt: skip

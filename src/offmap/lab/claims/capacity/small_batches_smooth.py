@@ -18,7 +18,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, compared
     above=LINE,
     scales={
         "smoke": {"n": 100, "repeats": 4, "width": 64, "steps": 500, "rate": 0.3},
-        "desk": {"n": 300, "repeats": 6, "width": 128, "steps": 1000, "rate": 0.2},
+        "desk": {"n": 300, "repeats": 4, "width": 128, "steps": 750, "rate": 0.2},
         "full": {"n": 300, "repeats": 16, "width": 256, "steps": 4000, "rate": 0.1},
     },
     seconds={"smoke": 0.5, "desk": 12.0, "full": 400.0},

@@ -5,7 +5,13 @@ from dataclasses import replace
 import torch
 
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.capacity.smoothing import ALL, REGULARIZERS, SMOOTHING, against_plain, farther
+from offmap.lab.claims.capacity.smoothing import (
+    ALL,
+    REGULARIZERS,
+    SMOOTHING,
+    against_plain,
+    farther,
+)
 
 
 @claim(

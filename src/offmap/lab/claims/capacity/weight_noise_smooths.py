@@ -15,6 +15,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, LONGER, against_p
     scales=with_doses(LONGER, (0.3, 1.0)),
     seconds={"smoke": 0.4, "desk": 12.0, "full": 400.0},
     paper=Paper("An 1996", "https://doi.org/10.1162/neco.1996.8.3.643"),
+    corrected="three_regularizers_smooth",
 )
 def weight_noise_smooths(
     *, doses: tuple[float, ...], n: int, repeats: int, width: int, epochs: int, batch_size: int,

@@ -10,8 +10,6 @@ from offmap.figures import Curve
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.implicit_bias.max_margin import hard_margin, softmax, two_classes
 
-Layers = list[Float[np.ndarray, "_ _"]]
-
 
 @claim(
     says="A deep linear network trained on separable examples ends with layers of rank one that "
@@ -20,8 +18,8 @@ Layers = list[Float[np.ndarray, "_ _"]]
     "first singular value, alignment of neighboring layers",
     above=0.999,
     scales={
-        "smoke": {"n": 30, "d": 3, "width": 8, "steps": 6000},
-        "desk": {"n": 100, "d": 10, "width": 32, "steps": 100_000},
+        "smoke": {"n": 20, "d": 2, "width": 8, "steps": 5000},
+        "desk": {"n": 100, "d": 10, "width": 32, "steps": 200_000},
         "full": {"n": 300, "d": 30, "width": 100, "steps": 500_000},
     },
     seconds={"smoke": 0.3, "desk": 8.0, "full": 200.0},
@@ -71,7 +69,7 @@ def deep_linear_margin(
     )
 
 
-def advance(layers: Layers, z: Float[np.ndarray, "n d"]) -> None:
+def advance(layers: list[np.ndarray], z: np.ndarray) -> None:
     """One step along the gradient of the logarithm of the exponential loss, in place."""
     first, second, third = layers
     one = z @ first.T
@@ -86,7 +84,7 @@ def advance(layers: Layers, z: Float[np.ndarray, "n d"]) -> None:
         layer += rate * ascent
 
 
-def readings(layers: Layers, z: Float[np.ndarray, "n d"], best: float) -> list[float]:
+def readings(layers: list[np.ndarray], z: Float[np.ndarray, "n d"], best: float) -> list[float]:
     """Margin over the best, smallest share of a first singular value, smallest alignment."""
     product = (layers[2] @ layers[1] @ layers[0])[0]
     parts = [np.linalg.svd(layer, full_matrices=False) for layer in layers]

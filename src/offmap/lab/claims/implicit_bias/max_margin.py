@@ -33,8 +33,8 @@ def hard_margin(z: Rows) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " n
     return -left[:-1] / left[-1], weights / left[-1]
 
 
-def softmax(margins: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b n"]:
-    """Share of each example in the exponential loss."""
+def softmax(margins: np.ndarray) -> np.ndarray:
+    """Share of each example in the exponential loss, along the last axis."""
     shares = np.exp(margins.min(axis=-1, keepdims=True) - margins)
     return shares / shares.sum(axis=-1, keepdims=True)
 

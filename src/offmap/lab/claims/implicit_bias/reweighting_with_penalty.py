@@ -15,7 +15,7 @@ from offmap.lab.claims.implicit_bias.reweighting import angle, separable, weight
 
 @claim(
     says="With an L2 penalty the same weights do move the boundary, by more than 5 degrees; the "
-    "move vanishes with the penalty.",
+    "move fades with the penalty, but slowly.",
     effect="Degrees between the minimizers of the penalized logistic loss with five examples "
     "counted fifty times and with equal weights, at a penalty of 0.1.",
     above=5.0,

@@ -71,7 +71,7 @@ def shares(
         found = membership(points[:count], points[count:], gap=0.1)
         inside.append(found.inside)
         near.append(found.inside | (found.distance_high.square() < SQUARE))
-    return tuple(torch.cat(some).double().mean().item() for some in (inside, near))
+    return torch.cat(inside).double().mean().item(), torch.cat(near).double().mean().item()
 
 
 def spline(

@@ -22,7 +22,7 @@ SIZES = {"digits": (1400, 397), "mnist": (20_000, 500)}
     "largest over numbers of components and sets of pictures",
     below=0.05,
     scales={
-        "smoke": {"hidden": (64, 32), "epochs": 8, "dimensions": (8,), "examples": 100},
+        "smoke": {"hidden": (64, 32), "epochs": 8, "dimensions": (8,), "examples": 80},
         "desk": {"hidden": (256, 128), "epochs": 8, "dimensions": (4, 8, 10), "examples": 300},
         "full": {"hidden": (256, 128), "epochs": 20, "dimensions": (4, 8, 10, 12), "examples": 397},
     },

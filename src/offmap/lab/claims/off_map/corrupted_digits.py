@@ -72,7 +72,7 @@ class Corrupted:
         return rank(self.by_input, self.wrong)
 
 
-def rank(distance: Float[Tensor, " n"], wrong: Bool[Tensor, " n"]) -> float:
+def rank(distance: Float[Tensor, " n"], wrong: Bool[Tensor, " n"] | Float[Tensor, " n"]) -> float:
     """Spearman's correlation, ties sharing their mean rank."""
     ranks = [rankdata(values.numpy()) for values in (distance, wrong)]
     return float(np.corrcoef(*ranks)[0, 1])

@@ -18,13 +18,12 @@ from offmap.lab.claims.off_map.corrupted_digits import corrupted, error_by_tenth
     },
     seconds={"smoke": 0.3, "desk": 5.0, "full": 10.0},
     paper=Paper("Jiang et al. 2018", "https://arxiv.org/abs/1805.11783"),
-    corrected="distance_ranks_errors_within_a_kind",
 )
 def distance_ranks_errors(*, epochs: int, examples: int, generator: torch.Generator) -> Trial:
     """Six kinds of corruption of test digits, at four levels each; Euclidean distance to train.
 
-    Distance has one unit for all kinds, harm has not: a brighter picture is far off and read
-    well, a picture moved by a pixel is near and misread. Parts: each kind by itself.
+    What comes out depends on the mixture of kinds and levels: see `farther_kinds_err_more`. Parts:
+    the error and the mean distance of each kind.
     """
     found = corrupted(epochs=epochs, examples=examples, generator=generator)
     distance = torch.cat([kind.by_input for kind in found.values()])

@@ -25,9 +25,9 @@ FACTORS = (3, 5, 7, 11)
     "odd numbers not shown that are not prime.",
     above=0.6,
     scales={
-        "smoke": {"places": 13, "training": Training(64, 1e-2, 256, 32)},
-        "desk": {"places": 16, "training": Training(128, 4e-3, 256, 40)},
-        "full": {"places": 16, "training": Training(128, 4e-3, 256, 200)},
+        "smoke": {"places": 13, "training": Training((256,), 2e-2, 256, 45)},
+        "desk": {"places": 16, "training": Training((128, 128), 4e-3, 256, 40)},
+        "full": {"places": 16, "training": Training((128, 128), 4e-3, 256, 200)},
     },
     seconds={"smoke": 0.8, "desk": 12, "full": 60},
     paper=Paper(
