@@ -13,7 +13,6 @@ from offmap.attempt import InputError
 from offmap.inputs import Features
 from offmap.measure import Paper, is_stochastic, keyword_defaults, like
 from offmap.numerics.bank import Tiles, lengths, worthwhile
-from offmap.numerics.screen import Screen
 from offmap.table import Table
 
 T = TypeVar("T")
@@ -161,10 +160,7 @@ class FittedScore(nn.Module):
         ValueError: If the state's names are others, or a value in it is not finite.
     """
 
-    _squares: Tensor | None
-    _axes: Tensor | None
-    _short: Tensor | None
-    _reach: Tensor | None
+    _tiles: Tiles | None
 
     def __init__(
         self, score: Score, state: Mapping[str, Tensor], settings: Mapping[str, Any]
@@ -189,19 +185,13 @@ class FittedScore(nn.Module):
     def _measure_bank(self) -> None:
         """Find what every search of a bank needs: the lengths of its rows, and a screen."""
         bank = dict(self.named_buffers()).get("bank")
-        squares = None if bank is None else lengths(bank)
-        self.register_buffer("_squares", squares, persistent=False)
-        made = None if bank is None else worthwhile(bank)
-        for name, part in zip(("_axes", "_short", "_reach"), made or (None,) * 3, strict=True):
-            self.register_buffer(name, part, persistent=False)
+        self._tiles = None if bank is None else Tiles(bank, lengths(bank), worthwhile(bank))
 
-    def _tiles(self, bank: Tensor, squares: Tensor) -> Tiles:
-        """The bank as an index."""
-        if self._axes is None or self._axes.dtype != torch.double:  # rounded, they prove nothing
-            return Tiles(bank, squares)
-        assert self._short is not None
-        assert self._reach is not None
-        return Tiles(bank, squares, Screen(self._axes, self._short, self._reach))
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FittedScore":
+        """What `to` and its like do; what was found of a bank holds for no other type of numbers."""
+        super()._apply(fn, recurse)
+        self._measure_bank()
+        return self
 
     def searching(self, bank: object) -> "FittedScore":
         """The same score, which looks neighbors up in another index of the same rows.
@@ -223,8 +213,8 @@ class FittedScore(nn.Module):
         """How strange each row is."""
         given = [getattr(seen, name) for name in self._seen]
         state = {name: getattr(self, name) for name in self._state}
-        if self._squares is not None:
-            state["bank"] = self._tiles(state["bank"], self._squares)
+        if self._tiles is not None:
+            state["bank"] = self._tiles._replace(bank=self.bank)
         return self.score.function(*given, **(state | self._searched), **self._bound).double()
 
 

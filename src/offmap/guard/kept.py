@@ -59,7 +59,7 @@ def trained(
     model = _built(recipe)
     load_weights(model, file)
     state = readable(lambda: _state(file), str(file))
-    (lambda _: 0)(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
+    generator.set_state(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
     return model.eval()
 
 

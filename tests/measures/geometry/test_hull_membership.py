@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 
 from offmap.attempt import CannotMeasure
 from offmap.inputs import RealPredictions
+from offmap.lab.worlds import curve, gaussian, sphere
 from offmap.measures.geometry import inside as helper
 from offmap.measures.geometry.hull_membership import hull_membership
 from offmap.run import Domain, Split
@@ -31,10 +32,6 @@ def read(queries, train, generator, *, error=None, kind="vector", memory=2**30, 
     )  # fmt: skip
 
 
-def normal(n, d, generator, dtype=torch.double):
-    return torch.randn(n, d, generator=generator, dtype=dtype)
-
-
 def enclosed(points, query) -> bool:
     """By a linear program."""
     equal = torch.cat([points.T, torch.ones(1, len(points))]).numpy()
@@ -42,7 +39,7 @@ def enclosed(points, query) -> bool:
 
 
 def test_agrees_with_triangulations(generator):
-    train, queries = normal(60, 3, generator), normal(200, 3, generator)
+    train, queries = gaussian(60, 3, generator=generator), gaussian(200, 3, generator=generator)
     reading = read(queries, train, generator, dimensions=(1, 2))
     inside = torch.from_numpy(Delaunay(train.numpy()).find_simplex(queries.numpy()) >= 0)
     assert reading.value == inside.double().mean().item()
@@ -57,7 +54,10 @@ def test_agrees_with_triangulations(generator):
 
 
 def test_agrees_with_linear_programs_in_more_dimensions(generator):
-    train, queries = normal(80, 6, generator), 0.6 * normal(40, 6, generator)
+    train, queries = (
+        gaussian(80, 6, generator=generator),
+        0.6 * gaussian(40, 6, generator=generator),
+    )
     reading = read(queries, train, generator, dimensions=(2, 4))
     assert reading.per_example.eq(6).tolist() == [enclosed(train, q) for q in queries]
     space = PCA(4).fit(train.numpy())
@@ -69,7 +69,7 @@ def test_null_is_the_exact_law_of_gaussian_data(generator):
     """A fresh hull for each example: the mean share is the null."""
     shares = []
     for _ in range(40):
-        sides = normal(40, 4, generator), normal(63, 4, generator)
+        sides = gaussian(40, 4, generator=generator), gaussian(63, 4, generator=generator)
         reading = read(*sides, generator, dimensions=(4,))
         shares.append(reading.value)
     assert reading.null.value == pytest.approx(0.5, abs=0.01)
@@ -96,8 +96,8 @@ def test_intervals_cover_the_truth(generator):
 
 
 def test_orders_amid_alike_and_apart(generator):
-    train = normal(200, 4, generator)
-    fresh = normal(150, 4, generator)
+    train = gaussian(200, 4, generator=generator)
+    fresh = gaussian(150, 4, generator=generator)
     amid, alike, apart = (
         read(queries, train, generator, dimensions=(1, 2, 3))
         for queries in (0.3 * fresh, fresh, fresh + 9)
@@ -113,8 +113,8 @@ def test_orders_amid_alike_and_apart(generator):
 
 
 def test_an_affine_map_of_all_data_changes_no_answer(generator):
-    train, queries = normal(100, 3, generator), normal(80, 3, generator)
-    matrix, shift = 3 * normal(3, 7, generator), normal(1, 7, generator)
+    train, queries = gaussian(100, 3, generator=generator), gaussian(80, 3, generator=generator)
+    matrix, shift = 3 * gaussian(3, 7, generator=generator), gaussian(1, 7, generator=generator)
     expected = read(queries, train, generator, dimensions=(1,))
     found = read(queries @ matrix + shift, train @ matrix + shift, generator, dimensions=(1,))
     assert found.estimate == expected.estimate
@@ -126,8 +126,8 @@ def test_an_affine_map_of_all_data_changes_no_answer(generator):
 
 
 def test_copies_are_counted_apart(generator):
-    train = normal(50, 2, generator)
-    fresh = normal(30, 2, generator) + 9  # all outside
+    train = gaussian(50, 2, generator=generator)
+    fresh = gaussian(30, 2, generator=generator) + 9  # all outside
     reading = read(torch.cat([train[:10], fresh]), train, generator)
     assert reading.parts[COPIES].value == 0.25
     assert (reading.value, reading.estimate.n) == (0, 30)
@@ -160,9 +160,9 @@ def test_errors_are_compared_where_the_examples_divide(generator):
 
 
 def test_spheres_and_corners_are_said_to_mean_nothing(generator):
-    directions = normal(700, 3, generator)
-    sphere = directions / directions.norm(dim=1, keepdim=True)
-    reading = read(sphere[600:], sphere[:600], generator)
+    directions = gaussian(700, 3, generator=generator)
+    points = sphere(700, 3, generator=generator)
+    reading = read(points[600:], points[:600], generator)
     assert reading.value == 0
     assert reading.null.value > 0.9
     assert any("on a sphere" in note and "means nothing" in note for note in reading.notes)
@@ -175,8 +175,16 @@ def test_spheres_and_corners_are_said_to_mean_nothing(generator):
     assert not any("means nothing" in note for note in plain.notes)
 
 
+def test_a_curve_of_vertices_has_no_inside(generator):
+    """No point of this curve is in the hull of others, however many there are."""
+    points = curve(torch.rand(400, generator=generator), 6)
+    assert read(points[300:], points[:300], generator).value == 0
+
+
 def test_notes_say_how_many_samples_it_would_take(generator):
-    reading = read(normal(20, 5, generator), normal(50, 5, generator), generator)
+    reading = read(
+        gaussian(20, 5, generator=generator), gaussian(50, 5, generator=generator), generator
+    )
     assert reading.notes == (
         "Of Gaussian data in 5 dimensions, half of the fresh examples lie inside the hull of 135 "
         "others; train has 50 different ones.",
@@ -184,7 +192,9 @@ def test_notes_say_how_many_samples_it_would_take(generator):
 
 
 def test_fewer_examples_than_dimensions_have_no_inside(generator):
-    reading = read(normal(20, 9, generator), normal(5, 9, generator), generator)
+    reading = read(
+        gaussian(20, 9, generator=generator), gaussian(5, 9, generator=generator), generator
+    )
     assert (reading.value, reading.null.value) == (0, 0)
     assert reading.parts["dimensions that train spans"].value == 4
 

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from offmap.attempt import CannotMeasure
 from offmap.inputs import TrainNeighbors
+from offmap.lab.worlds import gaussian, rotation, sphere, torus
 from offmap.measures.geometry.intrinsic_dimension import intrinsic_dimension
 from offmap.numerics.neighbors import search
 from offmap.run import Split
@@ -27,18 +28,12 @@ def read(points, generator, rows=None, **settings):
 
 
 def embedded(points, ambient, generator):
-    turn = torch.linalg.qr(torch.randn(ambient, points.shape[1], generator=generator)).Q
-    return points @ turn.T
-
-
-def sphere(n, d, generator):
-    points = torch.randn(n, d + 1, generator=generator)
-    return points / points.norm(dim=1, keepdim=True)
+    return points @ rotation(ambient, generator=generator)[: points.shape[1]]
 
 
 def test_a_curved_sheet_in_many_pixels(generator):
     """The unit sphere of 3 dimensions in 50: curved, so a cloud of its covariance has 4."""
-    points = embedded(sphere(1500, 3, generator), 50, generator)
+    points = embedded(sphere(1500, 4, generator=generator), 50, generator)
     reading = read(points, generator)
     assert reading.value == pytest.approx(3, rel=0.06)
     assert reading.null.value == pytest.approx(4, rel=0.1)
@@ -61,6 +56,16 @@ def test_a_curved_sheet_in_many_pixels(generator):
         PCA,
         "Gaussian cloud",
     ]
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_flat_tori_of_known_dimension_have_it_in_any_space(d, generator):
+    readings = [
+        read(torus(1500, d, ambient, generator=generator), generator) for ambient in (8, 40)
+    ]
+    for reading in readings:
+        assert reading.value == pytest.approx(d, rel=0.1)
+        assert reading.parts["TwoNN"].value == pytest.approx(d, rel=0.12)
 
 
 def test_a_gaussian_cloud_reads_as_its_null(generator):
@@ -88,17 +93,17 @@ def test_interval_covers_the_truth(generator):
 
 
 def test_orders_a_curve_a_sheet_and_noise(generator):
-    line = sphere(800, 1, generator)
-    sheet = sphere(800, 2, generator)
+    line = sphere(800, 2, generator=generator)
+    sheet = sphere(800, 3, generator=generator)
     readings = [
         read(embedded(points, 10, generator), generator)
-        for points in (line, sheet, torch.randn(800, 10, generator=generator))
+        for points in (line, sheet, gaussian(800, 10, generator=generator))
     ]
     assert readings[0].high < readings[1].low < readings[1].high < readings[2].low
 
 
 def test_twenty_dimensions_read_too_small_and_it_is_said(generator):
-    reading = read(torch.randn(2000, 20, generator=generator), generator)
+    reading = read(gaussian(2000, 20, generator=generator), generator)
     assert 14 < reading.value < 18
     assert 15 < reading.parts["TwoNN"].value < 18
     assert reading.notes[0].startswith("Above 10 dimensions all estimators read too little")

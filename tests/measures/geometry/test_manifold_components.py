@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from offmap.attempt import CannotMeasure
 from offmap.figures import Gallery
+from offmap.lab import worlds
 from offmap.measures.geometry.manifold_components import manifold_components
 from offmap.measures.geometry.pieces import chance, cloud_of
 from offmap.run import DEFAULT_MEMORY, Domain, Split
@@ -47,8 +48,7 @@ def test_finds_a_gap_between_two_arcs_every_time():
 
 
 def circle(n, g):
-    angles = 2 * math.pi * torch.rand(n, generator=g, dtype=torch.double)
-    return torch.stack([angles.cos(), angles.sin()], dim=1)
+    return worlds.sphere(n, 2, generator=g)
 
 
 def uneven_circle(n, g):
@@ -63,7 +63,11 @@ def swiss_roll(n, g):
 
 
 def normal(d):
-    return lambda n, g: torch.randn(n, d, generator=g, dtype=torch.double)
+    return lambda n, g: worlds.gaussian(n, d, generator=g)
+
+
+def torus(n, g):
+    return worlds.torus(n, 2, 5, generator=g)
 
 
 def cube(d):
@@ -77,8 +81,8 @@ def heavy_tails(n, g):
 
 
 WORLDS = [
-    circle, uneven_circle, swiss_roll, normal(1), normal(2), normal(10), cube(1), cube(2), cube(3),
-    heavy_tails,
+    circle, uneven_circle, swiss_roll, torus, normal(1), normal(2), normal(10), cube(1), cube(2),
+    cube(3), heavy_tails,
 ]  # fmt: skip
 
 
@@ -124,6 +128,16 @@ def test_islands_of_a_class_are_found_in_one_piece_of_data(generator):
     assert bool((line[gallery.rows[:, 0]] > 0.8).all())
     assert bool((line[gallery.rows[:, 1]] < 0.25).all())
     assert "class 1 is in 2 pieces" in reading.notes[0]
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(2, 1), (3, 2)])
+def test_balls_apart_are_as_many_pieces(count, dimension, generator):
+    points, piece = worlds.pieces(300, dimension, count, gap=1.5, generator=generator)
+    reading = read(points, simulations=39)
+    assert reading.parts["pieces"].value == count
+    assert reading.value == pytest.approx(1 - 1 / count)
+    largest = reading.per_example == 0
+    assert len(piece[largest].unique()) == 1
 
 
 def test_isolated_examples_are_no_islands(generator):

@@ -64,6 +64,6 @@ def test_a_target_that_jumps_has_half_the_slope(generator, monkeypatch):
     """The control: errors are where a neighbor lies across the jump, a share n^(-1/d)."""
     monkeypatch.setattr(file, "TorusRegression", Steps)
     trial = file.nearest_error_slope(
-        dimensions=(1,), ambients=(2,), sizes=(64, 512), queries=20000, generator=generator
+        dimensions=(2,), ambients=(4,), sizes=(100, 1600), queries=20000, generator=generator
     )
     assert trial.effect == pytest.approx(0.5, abs=0.15)

@@ -6,8 +6,14 @@ from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
 from offmap.lab.claims.off_map import corrupted_digits as helper
-from offmap.lab.claims.off_map.corrupted_digits import KINDS, corrupted, error_by_tenth, rank
-from offmap.lab.claims.off_map.distance_ranks_errors import distance_ranks_errors
+from offmap.lab.claims.off_map import distance_ranks_errors as file
+from offmap.lab.claims.off_map.corrupted_digits import (
+    KINDS,
+    Corrupted,
+    corrupted,
+    error_by_tenth,
+    rank,
+)
 from offmap.lab.data import digits
 from offmap.lab.run import find
 
@@ -58,8 +64,11 @@ def test_the_rank_is_spearmans(generator):
 
 
 def test_mistakes_that_do_not_go_with_distance_are_not_ranked(generator, monkeypatch):
-    """The control: brightness alone moves far what is read as well as before."""
-    kinds = {"brightness": lambda x, level, _: x + 0.1 * level, "shift": KINDS["shift"]}
-    monkeypatch.setattr(helper, "KINDS", kinds)
-    trial = distance_ranks_errors(epochs=5, examples=200, generator=generator)
-    assert trial.effect < 0.15
+    """The control: mistakes that fall anywhere."""
+    distance = torch.rand(2000, generator=generator, dtype=torch.double)
+    wrong = torch.rand(2000, generator=generator) < 0.3
+    kinds = {"": Corrupted(distance, distance, wrong)}
+    monkeypatch.setattr(file, "corrupted", lambda **_: kinds)
+    trial = file.distance_ranks_errors(epochs=1, examples=1, generator=generator)
+    assert abs(trial.effect) < 4 / 2000**0.5 < 0.15
+    assert trial.parts["error, pooled"] == pytest.approx(0.3, abs=0.05)

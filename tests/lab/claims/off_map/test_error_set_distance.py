@@ -30,10 +30,9 @@ def test_measures_of_caps_are_tails_of_a_beta_law(n):
 
 
 def test_the_mean_distance_on_the_ordinary_sphere_has_a_closed_form():
-    """To a half sphere in three dimensions: E 2 sin(a/2) for a below the equator, evenly in sin a.
+    """To a half sphere, from a point at an angle a below its edge, whose density is cos(a) / 2.
 
-    The integral of 2 sin(a/2) cos(a) / 2 over a from 0 to a right angle is (2 sqrt(2) - 2) / 3... by
-    the substitution u = cos(a/2): cos a = 2 u^2 - 1.
+    With u = cos(a / 2), 2 sin(a / 2) cos(a) da / 2 is -2 (2 u^2 - 1) du.
     """
     u = math.cos(math.pi / 4)
     closed = 2 * ((2 / 3 - 1) - (2 * u**3 / 3 - u))

@@ -38,4 +38,5 @@ def dropout_hinders_storing(
     return Trial(
         effect=min(known["weight decay"], known["input noise"]) - known["dropout"],
         parts={f"{name}: random labels fitted": value for name, value in known.items()},
+        figures=(found.stored,),
     )

@@ -3,7 +3,8 @@
 import torch
 
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.capacity.hardness import OBSTACLES, REGULARIZERS, SCALES, spearman, struggle
+from offmap.lab.claims.capacity.hardness import OBSTACLES, REGULARIZERS, SCALES, struggle
+from offmap.numerics.ranking import spearman
 
 ARMS = {**REGULARIZERS, **OBSTACLES}
 
@@ -35,14 +36,13 @@ def harder_training_regularizes(
         n=n, repeats=repeats, width=width, epochs=epochs, batch_size=batch_size, rate=rate,
         generator=generator,
     )  # fmt: skip
-    regularizers = slice(1, 1 + len(REGULARIZERS))
+    own = slice(1, 1 + len(REGULARIZERS))
+    among = spearman(found.hardness[own], found.held_out[own])
     return Trial(
-        effect=spearman(found.hardness, found.held_out),
+        effect=spearman(found.hardness, found.held_out).item(),
         parts={
-            "correlation of hardness and gap": spearman(found.hardness, found.gap),
-            "correlation among regularizers": spearman(
-                found.hardness[regularizers], found.held_out[regularizers]
-            ),
+            "correlation of hardness and gap": spearman(found.hardness, found.gap).item(),
+            "correlation among regularizers": among.item(),
             **found.parts(ARMS),
         },
         figures=(found.figure,),

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from offmap.figures import Scatter
 from offmap.lab.claim import Scale
-from offmap.lab.claims.capacity.arms import Arm, accuracy, adam, draw, train
-from offmap.numerics.ranking import ranks
+from offmap.lab.claims.capacity.arms import Arm, draw
+from offmap.lab.claims.capacity.training import accuracy, adam, train
 
 REGULARIZERS: Mapping[str, Arm] = {
     "weight decay": Arm(decay=1e-3),
@@ -54,11 +54,6 @@ class Struggle(NamedTuple):
             for what, values in (("hardness", self.hardness), ("test accuracy", self.held_out))
             for name, value in zip(("plain", *arms), values.tolist(), strict=True)
         }
-
-
-def spearman(first: Float[Tensor, " n"], second: Float[Tensor, " n"]) -> float:
-    """Correlation of the ranks."""
-    return torch.corrcoef(torch.stack([ranks(first), ranks(second)]))[0, 1].item()
 
 
 def struggle(

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from offmap.figures import Curve
 from offmap.lab.claim import Scale
-from offmap.lab.claims.capacity.arms import Arm, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.arms import Arm, draw
+from offmap.lab.claims.capacity.training import accuracy, adam, train
 
 SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "smoke": {"n": 100, "repeats": 4, "width": 128, "epochs": 120, "batch_size": 50, "rate": 3e-3},

@@ -40,4 +40,5 @@ def regularization_not_sufficient(
     return Trial(
         effect=min(found.known.values()),
         parts={f"{name}: random labels fitted": value for name, value in found.known.items()},
+        figures=(found.stored,),
     )

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from offmap.estimate import replicates
 from offmap.figures import Bars
 from offmap.lab.claim import Scale
-from offmap.lab.claims.capacity.arms import Arm, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.arms import Arm, draw
+from offmap.lab.claims.capacity.training import accuracy, adam, train
 
 PLAIN, MOVED = "none", "moved pictures"
 ALONE: Mapping[str, Arm] = {
@@ -30,11 +32,12 @@ SCALES: Mapping[Scale, Mapping[str, Any]] = {
 
 
 class Accuracies(NamedTuple):
-    """Of each arm, means over repeats: on held-out digits, and on the labels trained on."""
+    """Of each arm, on held-out digits and on the labels trained on: means, and as bars."""
 
     held_out: dict[str, float]
     known: dict[str, float]
     figure: Bars
+    stored: Bars
 
 
 def accuracies(
@@ -47,12 +50,17 @@ def accuracies(
         problem, list(arms.values()), hidden=(width, width), epochs=epochs, batch_size=batch_size,
         rule=adam(rate), generator=generator,
     )  # fmt: skip
-    right, known = accuracy(networks, problem), networks.hits[-1].mean(dim=1)
+    right, known = accuracy(networks, problem), networks.hits[-1]
+
+    def means(values: Tensor) -> dict[str, float]:
+        return dict(zip(arms, values.mean(dim=1).tolist(), strict=True))
+
+    def bars(title: str, label: str, values: Tensor) -> Bars:
+        return Bars(title, label, {k: replicates(v) for k, v in zip(arms, values, strict=True)})
+
     return Accuracies(
-        dict(zip(arms, right.mean(dim=1).tolist(), strict=True)),
-        dict(zip(arms, known.tolist(), strict=True)),
-        Bars(
-            "What each way of training reaches", "accuracy on held-out digits",
-            {name: replicates(values) for name, values in zip(arms, right, strict=True)},
-        ),
-    )  # fmt: skip
+        means(right),
+        means(known),
+        bars("What each way of training reaches", "accuracy on held-out digits", right),
+        bars("What each way of training stores", "labels fitted", known),
+    )

@@ -6,8 +6,9 @@ import torch
 from torch.optim import SGD
 
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.capacity.arms import Arm, Networks, draw, train
+from offmap.lab.claims.capacity.arms import Arm, draw
 from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, compared
+from offmap.lab.claims.capacity.training import Networks, train
 
 
 @claim(

@@ -11,8 +11,9 @@ from torch import Tensor
 from offmap.estimate import replicates
 from offmap.figures import Bars
 from offmap.lab.claim import Scale, Trial
-from offmap.lab.claims.capacity.arms import Arm, Networks, Problem, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.arms import Arm, Problem, draw
 from offmap.lab.claims.capacity.smoothness import smoothness
+from offmap.lab.claims.capacity.training import Networks, accuracy, adam, train
 
 EFFECT = (
     "log of (median distance of held-out digits to the nearest class boundary, to first order, "

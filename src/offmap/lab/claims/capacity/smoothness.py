@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from offmap.lab.claims.capacity.arms import Networks
+from offmap.lab.claims.capacity.training import Networks
 
 
 class Smoothness(NamedTuple):

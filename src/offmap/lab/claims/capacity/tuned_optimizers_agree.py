@@ -7,7 +7,8 @@ from torch.optim import SGD
 
 from offmap.figures import Curve
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.capacity.arms import Arm, Problem, Rule, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.arms import Arm, Problem, draw
+from offmap.lab.claims.capacity.training import Rule, accuracy, adam, train
 
 VALIDATION = 200  # held-out digits on which the learning rate is chosen; the rest are to test on
 RULES: dict[str, Rule] = {

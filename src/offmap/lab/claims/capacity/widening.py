@@ -9,7 +9,8 @@ from torch import Tensor
 
 from offmap.figures import Curve
 from offmap.lab.claim import Scale
-from offmap.lab.claims.capacity.arms import Arm, accuracy, adam, draw, train
+from offmap.lab.claims.capacity.arms import Arm, draw
+from offmap.lab.claims.capacity.training import accuracy, adam, train
 
 NARROWEST_FIT = 128  # a width at which a few hundred digits are fitted with ease
 SCALES: Mapping[Scale, Mapping[str, Any]] = {

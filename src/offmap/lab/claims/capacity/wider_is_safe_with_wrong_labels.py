@@ -7,8 +7,8 @@ from offmap.lab.claims.capacity.widening import SCALES, widen
 
 
 @claim(
-    says="Where a fifth of the labels are drawn at random, the widest network, which fits them all, "
-    "has a test error at most a point above that of the best narrower one.",
+    says="Where a fifth of the labels are drawn at random, the widest network, which fits them "
+    "all, has a test error at most a point above that of the best narrower one.",
     effect="test error of the widest network minus the least among narrower ones",
     below=0.01,
     scales=SCALES,

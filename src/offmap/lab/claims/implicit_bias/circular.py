@@ -51,9 +51,7 @@ def train(
     columns = np.ascontiguousarray(transform.transpose(0, 2, 1))
     filters = np.fft.rfft(START * rng.standard_normal((depth, k, d)))
     for _ in range(steps):
-        product = filters.prod(axis=0)
-        shares = softmax((read @ product[:, :, None]).real[:, :, 0])
-        ascent = (columns @ shares[:, :, None])[:, :, 0]
+        ascent = _ascent(filters.prod(axis=0), read, columns)
         others = np.stack([np.delete(filters, layer, 0).prod(axis=0) for layer in range(depth)])
         slopes = (power @ (np.abs(others) ** 2).sum(axis=0)[:, :, None])[:, :, 0]
         moves = np.conj(others) * ascent
@@ -61,7 +59,13 @@ def train(
         size, length = sizes
         rate = np.minimum(1 / slopes.max(axis=1), 0.05 * size / length)
         filters = filters + rate[:, None] * moves
-    return Trained(filters.prod(axis=0), ascent)
+    product = filters.prod(axis=0)
+    return Trained(product, _ascent(product, read, columns))
+
+
+def _ascent(product: np.ndarray, read: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    shares = softmax(np.real(read @ product[:, :, None])[:, :, 0])
+    return (columns @ shares[:, :, None])[:, :, 0]
 
 
 def l1_per_margin(
@@ -87,12 +91,16 @@ def least_l1(z: Float[np.ndarray, "n d"]) -> tuple[float, float]:
     below by the multipliers of the last one, scaled into the dual problem.
     """
     d = z.shape[1]
-    transform, scale = np.fft.rfft(z, norm="ortho"), np.ones(d // 2 + 1)
+    transform = np.fft.rfft(z, norm="ortho")
+    fit, multipliers = _reweighted(transform, np.ones(d // 2 + 1), d)
     for step in range(250):
-        rows = np.fft.irfft(transform * scale**0.5, d, norm="ortho")
-        w, multipliers = hard_margin(rows)
-        fit = np.fft.rfft(w, norm="ortho") * scale**0.5
-        scale = np.hypot(np.abs(fit), 1e-2 * 0.9**step)
+        fit, multipliers = _reweighted(transform, np.hypot(np.abs(fit), 1e-2 * 0.9**step), d)
     above = np.abs(fit) @ counts(d) / (z @ np.fft.irfft(fit, d, norm="ortho")).min()
-    below = multipliers.sum() / np.abs(np.fft.rfft(z.T @ multipliers, norm="ortho")).max()
+    below = multipliers.sum() / np.abs(np.fft.rfft(z.T @ multipliers, norm="ortho", axis=0)).max()
     return float(above), float(below)
+
+
+def _reweighted(transform: np.ndarray, scale: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of all fits with margin one, the least sum of |c|^2 / scale; and its multipliers."""
+    w, multipliers = hard_margin(np.fft.irfft(transform * scale**0.5, d, norm="ortho"))
+    return np.fft.rfft(w, norm="ortho") * scale**0.5, multipliers

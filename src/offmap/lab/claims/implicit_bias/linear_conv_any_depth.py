@@ -16,11 +16,11 @@ from offmap.lab.claims.implicit_bias.circular import l1_per_margin, least_l1, tr
     "possible, less one; mean over several problems",
     below=0.05,
     scales={
-        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 1500},
-        "desk": {"problems": 8, "n": 16, "d": 32, "steps": 50_000},
+        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 1000},
+        "desk": {"problems": 8, "n": 16, "d": 32, "steps": 20_000},
         "full": {"problems": 8, "n": 32, "d": 64, "steps": 300_000},
     },
-    seconds={"smoke": 0.3, "desk": 8.0, "full": 80.0},
+    seconds={"smoke": 0.3, "desk": 3.0, "full": 80.0},
     paper=Paper("Gunasekar et al. 2018", "https://arxiv.org/abs/1806.00468"),
     corrected="linear_conv_depth",
 )

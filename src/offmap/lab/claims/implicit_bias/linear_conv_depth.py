@@ -19,11 +19,11 @@ DEPTHS = (1, 2, 3)
     "of one, two and three layers, mean over several problems",
     below=0.05,
     scales={
-        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 3000},
+        "smoke": {"problems": 8, "n": 3, "d": 12, "steps": 2500},
         "desk": {"problems": 8, "n": 8, "d": 16, "steps": 60_000},
         "full": {"problems": 8, "n": 16, "d": 32, "steps": 500_000},
     },
-    seconds={"smoke": 0.4, "desk": 9.0, "full": 120.0},
+    seconds={"smoke": 0.4, "desk": 7.0, "full": 120.0},
     paper=Paper("Gunasekar et al. 2018", "https://arxiv.org/abs/1806.00468"),
 )
 def linear_conv_depth(
@@ -64,7 +64,7 @@ def contributions(
     trained: Trained, exponent: float, d: int
 ) -> tuple[Float[np.ndarray, "k f"], Float[np.ndarray, "k f"]]:
     """Shares of the margin by frequency: as they are, and as stationarity says."""
-    measured = (trained.ascent * np.conj(trained.product)).real * counts(d)
+    measured = np.real(trained.ascent * np.conj(trained.product)) * counts(d)
     said = np.abs(trained.product) ** exponent * counts(d)
     return measured / measured.sum(axis=1, keepdims=True), said / said.sum(axis=1, keepdims=True)
 

@@ -16,11 +16,11 @@ from offmap.lab.claims.implicit_bias.max_margin import hard_margin
     "mean over several problems",
     below=0.05,
     scales={
-        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 3000},
-        "desk": {"problems": 8, "n": 16, "d": 32, "steps": 100_000},
+        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 2500},
+        "desk": {"problems": 8, "n": 16, "d": 32, "steps": 60_000},
         "full": {"problems": 8, "n": 32, "d": 64, "steps": 500_000},
     },
-    seconds={"smoke": 0.3, "desk": 8.0, "full": 60.0},
+    seconds={"smoke": 0.2, "desk": 3.0, "full": 60.0},
     paper=Paper("Gunasekar et al. 2018", "https://arxiv.org/abs/1806.00468"),
 )
 def linear_conv_l1_dft(

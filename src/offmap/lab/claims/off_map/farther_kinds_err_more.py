@@ -8,8 +8,8 @@ from offmap.lab.claims.off_map.corrupted_digits import corrupted, rank
 
 
 @claim(
-    says="Of several kinds of corruption, those that lie farther from the training data are misread "
-    "more: Spearman's correlation of distance and error over kinds is above 0.15.",
+    says="Of several kinds of corruption, those that lie farther from the training data are "
+    "misread more: Spearman's correlation of distance and error over kinds is above 0.15.",
     effect="Spearman's correlation, over kinds, of mean input distance and error",
     above=0.15,
     scales={

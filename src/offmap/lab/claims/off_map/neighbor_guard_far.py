@@ -19,7 +19,7 @@ RATE = 0.05  # of false alarms
     above=0.999,
     scales={
         "smoke": {"widths": (64, 64), "epochs": 10, "networks": 2, "rays": 200},
-        "desk": {"widths": (128, 128), "epochs": 50, "networks": 5, "rays": 2000},
+        "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
     seconds={"smoke": 0.4, "desk": 6, "full": 40},

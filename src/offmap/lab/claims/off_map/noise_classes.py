@@ -17,8 +17,8 @@ COMMONEST = 3
     "half; mean over networks.",
     above=0.8,
     scales={
-        "smoke": {"widths": (64, 64), "epochs": 15, "networks": 3, "images": 500},
-        "desk": {"widths": (128, 128), "epochs": 50, "networks": 10, "images": 2000},
+        "smoke": {"widths": (64, 64), "epochs": 12, "networks": 2, "images": 500},
+        "desk": {"widths": (128, 128), "epochs": 30, "networks": 10, "images": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 20, "images": 5000},
     },
     seconds={"smoke": 0.4, "desk": 8, "full": 60},
@@ -36,11 +36,12 @@ def noise_classes(
     images: int,
     generator: torch.Generator,
 ) -> Trial:
-    """Pixels uniform from 0 to 1. Beside them, pixels that are normal with the mean and deviation
-    of all pixels, test digits with their pixels in an order drawn for each, and constant images.
+    """Pixels uniform from 0 to 1, and three other kinds of noise beside them.
 
-    The control is test digits, of which three classes hold about three tenths. How many bits of
-    the 3.32 of ten classes the answer to noise carries is among the parts.
+    These are pixels that are normal with the mean and deviation of all pixels, test digits with
+    their pixels in an order drawn for each, and constant images. The control is test digits, of
+    which three classes hold about three tenths. How many bits of the 3.32 of ten classes the
+    answer to noise carries is among the parts.
 
     Args:
         widths: Of the hidden layers.

@@ -15,8 +15,8 @@ from offmap.lab.claims.off_map.sure_digits import answers, classifiers
     above=0.8,
     below=0.95,
     scales={
-        "smoke": {"widths": (64, 64), "epochs": 30, "networks": 3, "images": 500},
-        "desk": {"widths": (128, 128), "epochs": 50, "networks": 10, "images": 2000},
+        "smoke": {"widths": (64, 64), "epochs": 20, "networks": 2, "images": 500},
+        "desk": {"widths": (128, 128), "epochs": 30, "networks": 10, "images": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 20, "images": 5000},
     },
     seconds={"smoke": 0.6, "desk": 8, "full": 60},
@@ -34,8 +34,10 @@ def noise_confidence(
     images: int,
     generator: torch.Generator,
 ) -> Trial:
-    """The noise of `noise_classes`. Among the parts are the other kinds, test digits, and the same
-    networks before training, which have next to no opinion.
+    """The noise of `noise_classes`, which is uniform from 0 to 1 for the effect.
+
+    Among the parts are the other kinds, test digits, and such networks before training, which have
+    next to no opinion.
 
     Args:
         widths: Of the hidden layers.

@@ -1,5 +1,7 @@
 """In the limit a ReLU network is certain, along almost every ray."""
 
+from itertools import pairwise
+
 import torch
 
 from offmap.lab.claim import Paper, Trial, claim
@@ -15,8 +17,8 @@ OUT = 1e6  # where logits are lines: bends lie closer for all but a few rays
     "those whose logits are lines by a million times the start.",
     above=0.999,
     scales={
-        "smoke": {"widths": (64, 64), "epochs": 15, "networks": 3, "rays": 500},
-        "desk": {"widths": (128, 128), "epochs": 50, "networks": 5, "rays": 2000},
+        "smoke": {"widths": (64, 64), "epochs": 6, "networks": 2, "rays": 300},
+        "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
     seconds={"smoke": 0.4, "desk": 5, "full": 40},
@@ -34,7 +36,9 @@ def relu_certain_limit(
     rays: int,
     generator: torch.Generator,
 ) -> Trial:
-    r"""The theorem: if no linear region has two logits of the same slope that are both largest,
+    r"""Confidence in the limit, by the theorem of the paper.
+
+    If no linear region of the network has two logits of the same slope that are both largest,
 
     .. math:: \lim_{a \to \infty} \max_k \operatorname{softmax}_k f(a x) = 1
 
@@ -71,6 +75,6 @@ def tanh_network(widths: tuple[int, ...]) -> torch.nn.Module:
     """As the ReLU network, with a bounded function in its place."""
     sizes = (64, *widths)
     layers: list[torch.nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [torch.nn.Linear(before, after), torch.nn.Tanh()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], 10))

@@ -16,8 +16,8 @@ SCALES = (1.0, 2.0, 5.0, 10.0, 100.0, 1000.0)
     effect="Mean largest softmax probability at 1000 times uniform noise, over noise and networks.",
     above=0.999,
     scales={
-        "smoke": {"widths": (64, 64), "epochs": 15, "networks": 3, "rays": 500},
-        "desk": {"widths": (128, 128), "epochs": 50, "networks": 5, "rays": 2000},
+        "smoke": {"widths": (64, 64), "epochs": 12, "networks": 2, "rays": 500},
+        "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
     seconds={"smoke": 0.4, "desk": 5, "full": 40},

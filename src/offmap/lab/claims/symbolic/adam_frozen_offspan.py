@@ -13,7 +13,7 @@ from offmap.lab.claims.symbolic.subspace import departure, train, world
     below=1e-9,
     scales={
         "smoke": {"inputs": 50, "dimension": 5, "steps": 60, "networks": 2},
-        "desk": {"inputs": 100, "dimension": 10, "steps": 1000, "networks": 5},
+        "desk": {"inputs": 100, "dimension": 10, "steps": 500, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
     seconds={"smoke": 0.2, "desk": 5, "full": 50},

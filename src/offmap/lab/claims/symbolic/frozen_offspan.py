@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.symbolic.networks import again, sources
+from offmap.lab.claims.symbolic.networks import again, first_layer, sources
 from offmap.lab.worlds import gaussian
 from offmap.models.mlp import MLP
 from offmap.run import Recipe, Split
@@ -75,7 +75,7 @@ def frozen_offspan(
         after = ensemble_trainer(recipe(epochs))(split, seeds)
         for old, new in zip(before, after, strict=True):
             gradients += [_gradient(net, split)[:, inputs - dead :] for net in (old, new)]
-            change = first(new) - first(old)
+            change = (first_layer(new).weight - first_layer(old).weight).detach()
             changes.append(change[:, inputs - dead :])
             others.append(change[:, : inputs - dead])
     largest = {
@@ -92,15 +92,8 @@ def frozen_offspan(
     )
 
 
-def first(network: nn.Module) -> Tensor:
-    """The weights of the first layer."""
-    assert isinstance(network, MLP)
-    return network.body[1].weight.detach()
-
-
 def _gradient(network: nn.Module, split: Split) -> Tensor:
     """Of the loss on all examples, in the weights of the first layer."""
-    assert isinstance(network, MLP)
     with torch.enable_grad():
         loss = mse_loss(network(split.inputs), split.targets)
-        return torch.autograd.grad(loss, network.body[1].weight)[0]
+        return torch.autograd.grad(loss, first_layer(network).weight)[0]

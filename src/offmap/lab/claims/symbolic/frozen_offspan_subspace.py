@@ -17,7 +17,7 @@ RATE, DECAY = 0.05, 1e-3
     below=1e-9,
     scales={
         "smoke": {"inputs": 50, "dimension": 5, "steps": 60, "networks": 2},
-        "desk": {"inputs": 100, "dimension": 10, "steps": 1000, "networks": 5},
+        "desk": {"inputs": 100, "dimension": 10, "steps": 500, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
     seconds={"smoke": 0.3, "desk": 10, "full": 100},

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from offmap.lab.claims.symbolic.networks import first_layer
 from offmap.lab.worlds import gaussian
 from offmap.models.mlp import MLP
 
@@ -60,7 +61,7 @@ def interpolant(target: Wave, pieces: int) -> MLP:
     slope = y.diff() / x.diff()
     net = MLP(1, (pieces,), 1).double()
     with torch.no_grad():
-        hinge = net.body[1]
+        hinge = first_layer(net)
         hinge.weight.fill_(1.0)
         hinge.bias.copy_(-x[:-1])
         net.head.weight.copy_(torch.cat([slope[:1], slope.diff()])[None])

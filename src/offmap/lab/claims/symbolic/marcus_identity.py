@@ -6,8 +6,7 @@ from offmap.estimate import exact
 from offmap.figures import Bars
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.symbolic.identity import binary, copied, numbers, recipe
-from offmap.lab.claims.symbolic.networks import again, sources
-from offmap.models.mlp import MLP
+from offmap.lab.claims.symbolic.networks import again, first_layer, sources
 from offmap.run import Split
 from offmap.train import ensemble_trainer
 
@@ -84,5 +83,4 @@ def _copying(
 
 def _outgoing(network: torch.nn.Module) -> torch.Tensor:
     """The weights that leave the last place."""
-    assert isinstance(network, MLP)
-    return network.body[1].weight.detach()[:, -1]
+    return first_layer(network).weight.detach()[:, -1]

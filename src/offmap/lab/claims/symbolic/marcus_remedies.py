@@ -53,7 +53,7 @@ def one_for_all() -> nn.Module:
     above=0.99,
     scales={
         "smoke": {"epochs": {10: 60}, "networks": 2},
-        "desk": {"epochs": {10: 500, 16: 20}, "networks": 5},
+        "desk": {"epochs": {10: 300, 16: 15}, "networks": 3},
         "full": {"epochs": {10: 3000, 16: 100}, "networks": 10},
     },
     seconds={"smoke": 0.5, "desk": 20, "full": 60},

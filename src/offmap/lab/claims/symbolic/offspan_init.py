@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.symbolic.networks import sources
+from offmap.lab.claims.symbolic.networks import first_layer, sources
 from offmap.lab.claims.symbolic.subspace import WIDTH, world
 from offmap.models.mlp import MLP
 from offmap.numerics.span import Span, span_of
@@ -23,7 +23,7 @@ from offmap.train import ensemble_trainer
     above=5.0,
     scales={
         "smoke": {"inputs": 50, "dimension": 5, "steps": 120, "networks": 3},
-        "desk": {"inputs": 100, "dimension": 10, "steps": 2000, "networks": 5},
+        "desk": {"inputs": 100, "dimension": 10, "steps": 1000, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
     seconds={"smoke": 0.3, "desk": 10, "full": 60},
@@ -50,14 +50,14 @@ def offspan_init(
         generator: Source of data and weights.
     """
     split = world(inputs, dimension, generator=generator)
-    span = span_of([split.inputs])
+    span = span_of([split.inputs], affine=False)  # with the mean, which the bias learns
     parts: dict[str, float] = {}
     for name, scale in (("as usual", 1.0), ("ten times smaller", 0.1)):
 
         def build(scale: float = scale) -> MLP:
             net = MLP(inputs, (WIDTH,), 1).double()
             with torch.no_grad():
-                net.body[1].weight.mul_(scale)
+                first_layer(net).weight.mul_(scale)
             return net
 
         recipe = Recipe(build, lambda w: torch.optim.SGD(w, lr=0.05), mse_loss, steps, len(split))

@@ -10,15 +10,15 @@ from offmap.lab.data import Images
 
 
 @claim(
-    says="Noise in pixels that are blank in all training images changes 1 to 20 % of the answers "
-    "of a network to test images: the weights there are still those it was born with.",
+    says="Noise in pixels that are blank in all training images of MNIST changes 1 to 20 % of a "
+    "network's answers to test images: the weights there are still those it began with.",
     effect="Share of test images whose class changes with uniform noise in those pixels; mean over "
     "networks.",
     above=0.01,
     below=0.2,
     scales={
         "smoke": {"epochs": 8, "networks": 4},
-        "desk": {"epochs": 3, "networks": 2},
+        "desk": {"epochs": 2, "networks": 2},
         "full": {"epochs": 10, "networks": 5},
     },
     seconds={"smoke": 0.4, "desk": 20, "full": 150},

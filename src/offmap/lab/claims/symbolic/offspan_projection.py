@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from offmap.lab.claim import Paper, Trial, claim
 from offmap.lab.claims.symbolic.blank_pixels import given, noisy
+from offmap.lab.claims.symbolic.networks import first_layer
 from offmap.lab.data import Images
 from offmap.models.mlp import MLP
 from offmap.numerics.span import Span, trained
@@ -74,11 +75,12 @@ def offspan_projection(
 def projected(network: MLP, span: Span) -> MLP:
     """The network without the part of its first layer that the span's rows never move."""
     less = deepcopy(network)
-    layer = less.body[1]
+    layer = first_layer(less)
     weight, bias = trained(span, layer.weight, layer.bias)
     assert bias is not None
-    layer.weight.copy_(weight)
-    layer.bias.copy_(bias)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
     return less
 
 

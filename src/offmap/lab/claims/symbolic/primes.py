@@ -17,7 +17,7 @@ from offmap.numerics.ranking import auroc
     below=0.54,
     scales={
         "smoke": {"places": 13, "training": Training((64, 64), 2e-3, 64, 10), "networks": 2},
-        "desk": {"places": 16, "training": Training((256, 256), 2e-3, 64, 30), "networks": 1},
+        "desk": {"places": 16, "training": Training((256, 256), 4e-3, 128, 20), "networks": 1},
         "full": {"places": 16, "training": Training((512, 512), 2e-3, 64, 60), "networks": 2},
     },
     seconds={"smoke": 0.4, "desk": 25, "full": 300},

@@ -15,7 +15,7 @@ TIMES = (1.0, 2.0, 10.0, 1000.0)
     below=1e-9,
     scales={
         "smoke": {"width": 32, "steps": 60, "networks": 2},
-        "desk": {"width": 128, "steps": 1000, "networks": 3},
+        "desk": {"width": 64, "steps": 500, "networks": 3},
         "full": {"width": 256, "steps": 5000, "networks": 5},
     },
     seconds={"smoke": 0.2, "desk": 20, "full": 600},

@@ -13,7 +13,7 @@ from offmap.lab.claims.symbolic.rays import EDGE, TARGETS, learned, relative_err
     below=0.1,
     scales={
         "smoke": {"width": 64, "steps": 200, "networks": 2},
-        "desk": {"width": 128, "steps": 2000, "networks": 5},
+        "desk": {"width": 128, "steps": 1500, "networks": 5},
         "full": {"width": 256, "steps": 5000, "networks": 5},
     },
     seconds={"smoke": 0.4, "desk": 30, "full": 600},

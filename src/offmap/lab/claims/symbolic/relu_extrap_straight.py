@@ -15,7 +15,7 @@ from offmap.lab.claims.symbolic.rays import TARGETS, far_points, learned
     above=0.999,
     scales={
         "smoke": {"width": 64, "steps": 200, "networks": 1},
-        "desk": {"width": 128, "steps": 2000, "networks": 3},
+        "desk": {"width": 128, "steps": 1000, "networks": 2},
         "full": {"width": 256, "steps": 5000, "networks": 5},
     },
     seconds={"smoke": 0.4, "desk": 30, "full": 600},

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from offmap.lab.claims.symbolic.networks import again, sources
+from offmap.lab.claims.symbolic.networks import again, first_layer, sources
 from offmap.lab.worlds import gaussian, rotation
 from offmap.models.mlp import MLP
 from offmap.numerics.span import Span, frozen, span_of
@@ -62,8 +62,7 @@ def departure(given: Trained, factor: float = 1.0) -> float:
 
 def still(span: Span, network: nn.Module) -> Float64[Tensor, "o d_and_one"]:
     """The part of the first layer, its bias last, that gradients of the span's rows never move."""
-    assert isinstance(network, MLP)
-    layer = network.body[1]
+    layer = first_layer(network)
     weight, bias = frozen(span, layer.weight, layer.bias)
     assert bias is not None
     return torch.cat([weight, bias[:, None]], dim=1)

@@ -46,18 +46,21 @@ def uat_everywhere(
         pieces: Hidden units.
         generator: Source of the targets.
     """
-    inside, beyond = [], []
-    for _ in range(waves):
-        target = wave(frequencies, generator=generator)
-        net, limit = interpolant(target, pieces), bound(target, pieces)
-        inside.append(largest_error(net, target, pieces) / limit)
-        beyond.append(largest_error(net, target, pieces, times=2) / limit)
+    targets = [wave(frequencies, generator=generator) for _ in range(waves)]
+    nets = [interpolant(target, pieces) for target in targets]
+    inside, beyond = (
+        [
+            largest_error(net, target, pieces, times=times) / bound(target, pieces)
+            for net, target in zip(nets, targets, strict=True)
+        ]
+        for times in (1, 2)
+    )
     x = torch.linspace(0, 2 * LENGTH, 61, dtype=torch.double)
     with torch.no_grad():
-        drawn = net(x[:, None])[:, 0]
+        drawn = nets[0](x[:, None])[:, 0]
     figure = Curve(
         "Two periods, the first of them given", "x", "y", x,
-        {"target": target.at(x), "network": drawn},
+        {"target": targets[0].at(x), "network": drawn},
     )  # fmt: skip
     return Trial(
         effect=min(beyond), parts={"first period, largest": max(inside)}, figures=(figure,)

@@ -1,0 +1,21 @@
+from offmap.lab.claim import claims
+from offmap.lab.claims.symbolic.identity import binary, copied, numbers, recipe
+from offmap.lab.claims.symbolic.networks import sources
+from offmap.lab.run import find
+from offmap.run import Split
+from offmap.train import ensemble_trainer
+
+
+def test_smoke_verdict():
+    finding = find(["marcus_frozen_weights"], scale="smoke")[0]
+    assert finding.verdict == "refuted"
+    assert finding.parts["change of the last place's weights"].low > 0.1  # the premise: they learn
+    assert finding.parts["even numbers right"].low > 0.9
+    assert claims()["marcus_frozen_weights"].corrected in claims()
+
+
+def test_where_the_last_place_varies_it_is_copied(generator):
+    known = numbers(8, generator=generator)
+    shown, odd = binary(known.odd[::4], 8), binary(known.odd[1::4], 8)
+    found = ensemble_trainer(recipe(8, 200))(Split(2 * shown - 1, shown), sources(1, generator))
+    assert copied(found, 2 * odd - 1, odd) > 0.5
