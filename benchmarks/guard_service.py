@@ -33,7 +33,7 @@ from offmap.run import Recipe
 from offmap.train import trainer
 
 ROUNDS, SECONDS = 5, 4.0  # of each service in turn
-CLIENTS = (1, 8, 32)
+CLIENTS = (1, 8, 32, 64)
 BINARY = "inference-header-content-length"
 
 

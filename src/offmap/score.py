@@ -188,7 +188,7 @@ class FittedScore(nn.Module):
         self._tiles = None if bank is None else Tiles(bank, lengths(bank), worthwhile(bank))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FittedScore":
-        """What `to` and its like do; what was found of a bank holds for no other type of numbers."""
+        """What `to` and its like do; what was found of a bank holds for one type of numbers."""
         super()._apply(fn, recurse)
         self._measure_bank()
         return self

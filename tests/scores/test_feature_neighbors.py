@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -66,6 +68,28 @@ def test_a_thinned_bank_errs_by_its_radius_at_most(labeled, fit, generator, k, b
     assert int(thin.counts.sum()) == 600
     gap = (thin(seen(new)) - whole).abs().max().item()
     assert thin.radius / 20 < gap <= thin.radius * (1 + 1e-4)
+
+
+def test_a_large_bank_is_searched_behind_a_screen(labeled, fit, generator):
+    """Which follows the bank: to another type of numbers, and to another state."""
+
+    def rows(count):
+        return torch.randn(count, 4, generator=generator) @ maps
+
+    maps = torch.randn(4, 32, generator=generator)
+    train, new = rows(9000), rows(200)
+    score = fit(feature_neighbors, labeled(train, None))
+    other = fit(feature_neighbors, labeled(rows(9000), None))
+    expected = score(seen(new))
+    assert score._tiles.screen is not None
+    plain = score.searching(score._tiles._replace(screen=None))(seen(new))
+    assert torch.equal(expected, plain)
+    other.load_state_dict(score.state_dict())
+    assert torch.equal(other(seen(new)), expected)
+    double = copy.deepcopy(score).double()
+    assert double._tiles.squares.dtype == torch.double
+    assert torch.allclose(double(seen(new)), expected, rtol=1e-5)
+    assert score.state_dict().keys() == {"center", "bank", "counts", "radius"}
 
 
 def test_refuses_fewer_examples_than_neighbors(labeled, fit):

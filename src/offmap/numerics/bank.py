@@ -27,6 +27,7 @@ __all__ = [
     "Index",
     "Thinned",
     "Tiles",
+    "behind",
     "lengths",
     "nearest",
     "ranked",
@@ -113,15 +114,17 @@ class Tiles(NamedTuple):
         """Behind the screen; what it does not prove, among all rows."""
         assert self.screen is not None
         found = [
-            behind(block, self.bank, self.screen, k) for block in queries.split(self._step(SCREENED))
+            behind(block, self.bank, self.screen, k)
+            for block in queries.split(self._step(SCREENED))
         ]
         distance, index, proven = (torch.cat(parts) for parts in zip(*found, strict=True))
         open_ = (~proven).nonzero()[:, 0]
         if len(open_):
             other, rows = self._searched(queries[open_], k)
             distance, index = (
-                distance.index_copy(0, open_, other), index.index_copy(0, open_, rows),
-            )  # fmt: skip
+                whole.index_copy(0, open_, part)
+                for whole, part in ((distance, other), (index, rows))
+            )
         return distance, index
 
     def _searched(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ __all__ = ["COLUMNS", "Screen", "screen"]
 COLUMNS = 16  # of a shortened row: along the axes, the distance from them, the squared length
 WIDTH = 4096  # rows beside one another: of those in a column the smallest bound is looked at first
 CACHE = 2**19  # bounds at a time: they stay in the cache until they have been looked through
+HELD = 2**24  # bounds kept at once
 SAMPLE = 1024  # rows from which the axes are taken
 CHUNK = 8192  # rows shortened at a time
 RANGE = (1e-30, 1e37)  # of squared lengths whose sums and products float32 can hold
@@ -47,6 +48,13 @@ class Screen(NamedTuple):
             count: How many rows; at most `WIDTH`, and as many as there are. For a query that is no
                 number they are any, perhaps beyond the last.
         """
+        found = [
+            self._lowest(some, count) for some in queries.split(max(1, HELD // len(self.rows)))
+        ]
+        rows, floor = zip(*found, strict=True)
+        return torch.cat(rows), torch.cat(floor)
+
+    def _lowest(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         short = _shortened(queries, self.axes)
         asked = functional.pad(-2 * short, (0, 1), value=1.0).to(self.rows.dtype)
         row, score = _smallest(asked, self.rows, count)

@@ -1,5 +1,6 @@
 """Requests that wait together are judged together; what one of them does harms no other."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -61,6 +62,29 @@ def test_the_first_waits_for_others():
     last = line.submit(job(1))
     line.close()  # nor when it is stopped
     assert last.future.done() and judge.batches[1:] == [[1]]
+
+
+def test_those_who_wait_in_a_loop_are_told_together():
+    """One by one, who is told first would ask again before the last has been told."""
+    judge = Slow()
+    line = Batcher(judge, Limits(gather_seconds=20.0, batch=40))
+
+    async def first() -> tuple[list[bool], set[int]]:
+        threads: set[int] = set()
+        loop = asyncio.get_running_loop()
+        tickets = [line.submit(job(1), loop) for _ in range(40)]
+        for ticket in tickets:
+            ticket.future.add_done_callback(lambda _: threads.add(threading.get_ident()))
+        judge.may.set()
+        await asyncio.wrap_future(tickets[0].future)
+        return [ticket.future.done() for ticket in tickets], threads
+
+    assert asyncio.run(first()) == ([True] * 40, {threading.get_ident()})
+    other = asyncio.new_event_loop()
+    other.close()  # nobody waits there any more
+    ticket = line.submit(job(1), other)
+    line.close()
+    assert ticket.future.done()
 
 
 def test_closing_finishes_what_is_in_line():

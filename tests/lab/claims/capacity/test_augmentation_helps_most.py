@@ -14,7 +14,7 @@ def test_refuted_at_smoke():
 def test_pictures_that_stay_cost_nothing(monkeypatch, generator):
     for name in ARMS:
         monkeypatch.setitem(ARMS, name, Arm())
-    assert augmentation_helps_most(generator=generator, **SMALL).effect == 0
+    assert abs(augmentation_helps_most(generator=generator, **SMALL).effect) < 0.005
 
 
 def test_effect_leaves_moved_pictures_out_of_the_best(generator):

@@ -1,5 +1,7 @@
 """Dropout widens the room around digits; dropping nothing does nothing."""
 
+import pytest
+
 from offmap.lab.claims.capacity.arms import Arm
 from offmap.lab.claims.capacity.smoothing import against_plain
 from offmap.lab.run import find
@@ -14,7 +16,7 @@ def test_supported_at_smoke():
 def test_more_dropout_does_more_and_none_nothing(generator):
     arms = {"none": Arm(dropout=0.0), "little": Arm(dropout=0.05), "half": Arm(dropout=0.5)}
     trial = against_plain(arms, generator=generator, **SMALL)
-    assert trial.effect == 0
+    assert abs(trial.effect) < 0.01
     slopes = [trial.parts[f"{name}: slope of the scores, times plain"] for name in arms]
-    assert slopes[0] == 1
+    assert slopes[0] == pytest.approx(1, abs=0.01)
     assert slopes[2] < 0.8 < slopes[1]

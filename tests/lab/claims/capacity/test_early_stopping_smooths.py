@@ -16,4 +16,4 @@ def test_slope_falls_and_room_stays(generator):
     parts = against_plain(arms, generator=generator, **(SMALL | {"repeats": 8})).parts
     assert parts["early: slope of the scores, times plain"] < 0.6
     assert 0.8 < parts["early: distance, times plain"] < 1.2
-    assert parts["never: distance, times plain"] == 1
+    assert abs(parts["never: distance, times plain"] - 1) < 0.01

@@ -17,7 +17,7 @@ def test_supported_at_smoke():
 
 def test_true_labels_against_true_labels_cost_nothing(monkeypatch, generator):
     monkeypatch.setattr(memorizing, "Arm", lambda random_targets=0.0: Arm())
-    assert random_labels_cost(generator=generator, **SMALL).effect == 1
+    assert random_labels_cost(generator=generator, **SMALL).effect == pytest.approx(1, abs=0.05)
 
 
 def test_epochs_are_counted_to_the_first_with_every_label_right(generator):

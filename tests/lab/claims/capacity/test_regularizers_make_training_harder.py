@@ -21,4 +21,4 @@ def test_fails_with_an_arm_that_makes_training_easier(monkeypatch, generator):
 
 def test_fails_with_an_arm_that_does_nothing(monkeypatch, generator):
     monkeypatch.setitem(REGULARIZERS, "nothing", Arm())
-    assert regularizers_make_training_harder(generator=generator, **SMALL).effect <= 0
+    assert regularizers_make_training_harder(generator=generator, **SMALL).effect < 1e-3

@@ -14,6 +14,6 @@ def test_refuted_at_smoke():
 def test_moving_by_nothing_changes_nothing_and_by_less_costs_less(generator):
     arms = {"still": Arm(shift=0.0), "half": Arm(shift=0.5), "whole": Arm(shift=1.0)}
     trial = against_plain(arms, generator=generator, **SMALL)
-    assert trial.effect == 0
+    assert abs(trial.effect) < 0.01
     half, whole = (trial.parts[f"{name}: distance, times plain"] for name in ("half", "whole"))
     assert whole < 0.9 < half

@@ -23,5 +23,5 @@ def test_effect_is_the_gap_between_the_groups(generator):
 def test_fails_where_a_regularizer_is_turned_off(monkeypatch, generator):
     monkeypatch.setitem(REGULARIZERS, "weight decay", Arm())
     trial = three_regularizers_smooth(generator=generator, **SMALL)
-    assert farther(trial, "weight decay") == 0
+    assert abs(farther(trial, "weight decay")) < 0.01
     assert trial.effect < 0

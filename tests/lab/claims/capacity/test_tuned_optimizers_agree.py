@@ -33,4 +33,4 @@ def test_the_rate_is_not_chosen_on_what_is_tested(generator):
 
 def test_a_rule_against_itself_differs_by_nothing(monkeypatch, generator):
     monkeypatch.setitem(module.RULES, "gradient descent", module.RULES["Adam"])
-    assert module.tuned_optimizers_agree(generator=generator, **SMALL).effect == 0
+    assert abs(module.tuned_optimizers_agree(generator=generator, **SMALL).effect) < 0.005

@@ -15,7 +15,9 @@ def test_mean_distance_is_that_of_chi(d):
 
 
 def test_in_one_dimension_by_an_integral():
-    mean = integrate.quad(lambda t: abs(t) * stats.norm(0, 2**0.5).pdf(t), -30, 30, points=[0])[0]
+    mean = integrate.quad(lambda t: abs(t) * stats.norm.pdf(t, scale=2**0.5), -30, 30, points=[0])[
+        0
+    ]
     assert module.mean_distance(1) == pytest.approx(mean)
 
 

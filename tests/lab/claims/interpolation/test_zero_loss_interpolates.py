@@ -9,7 +9,8 @@ def test_verdict():
     found = find(["zero_loss_interpolates"], scale="smoke")[0]
     assert found.verdict == "refuted"
     assert found.statement.corrected in claims()
-    assert found.parts["digits: training error"].value < 0.005
+    errors = [trial.parts["digits: training error"] for trial in found.finished]
+    assert max(errors) < 0.005
 
 
 def test_tests_made_of_training_pictures_would_support_it(monkeypatch, generator):

@@ -1,5 +1,7 @@
+import torch
+
 from offmap.lab.claim import claims
-from offmap.lab.claims.symbolic.identity import binary, copied, numbers, recipe
+from offmap.lab.claims.symbolic.identity import binary, copied, recipe
 from offmap.lab.claims.symbolic.networks import sources
 from offmap.lab.run import find
 from offmap.run import Split
@@ -15,7 +17,8 @@ def test_smoke_verdict():
 
 
 def test_where_the_last_place_varies_it_is_copied(generator):
-    known = numbers(8, generator=generator)
-    shown, odd = binary(known.odd[::4], 8), binary(known.odd[1::4], 8)
+    """The control: a quarter of all numbers, coded alike."""
+    order = torch.randperm(256, generator=generator)
+    shown, others = binary(order[:64], 8), binary(order[64:], 8)
     found = ensemble_trainer(recipe(8, 200))(Split(2 * shown - 1, shown), sources(1, generator))
-    assert copied(found, 2 * odd - 1, odd) > 0.5
+    assert copied(found, 2 * others - 1, others) > 0.8

@@ -16,7 +16,7 @@ from offmap.lab.claims.implicit_bias.circular import l1_per_margin, least_l1, tr
     "possible, less one; mean over several problems",
     below=0.05,
     scales={
-        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 1000},
+        "smoke": {"problems": 8, "n": 8, "d": 16, "steps": 1200},
         "desk": {"problems": 8, "n": 16, "d": 32, "steps": 20_000},
         "full": {"problems": 8, "n": 32, "d": 64, "steps": 300_000},
     },

@@ -19,7 +19,7 @@ NOISE, CORNER = 0.05, 0.3  # of the targets; where at least one of two inputs li
         "desk": {"examples": 1000, "trees": 300, "depth": 2},
         "full": {"examples": 5000, "trees": 1000, "depth": 3},
     },
-    seconds={"smoke": 0.1, "desk": 1.5, "full": 20.0},
+    seconds={"smoke": 0.1, "desk": 0.3, "full": 5.0},
     paper=Paper("Friedman 2001", "https://doi.org/10.1214/aos/1013203451"),
     corrected="output_hull",
 )

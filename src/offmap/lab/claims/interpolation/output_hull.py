@@ -29,7 +29,7 @@ FAR = 10.0  # queries reach as far; the data lies within 1
         "desk": {"examples": 1000, "queries": 1000, "trees": 50},
         "full": {"examples": 5000, "queries": 5000, "trees": 200},
     },
-    seconds={"smoke": 0.15, "desk": 2.0, "full": 30.0},
+    seconds={"smoke": 0.15, "desk": 0.35, "full": 5.0},
     paper=Paper("Balestriero, Pesenti & LeCun 2021", "https://arxiv.org/abs/2110.09485"),
 )
 def output_hull(*, examples: int, queries: int, trees: int, generator: torch.Generator) -> Trial:

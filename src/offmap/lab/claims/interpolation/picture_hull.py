@@ -47,7 +47,7 @@ METHODS: Mapping[str, Callable[[int], object]] = {
         "desk": {"dimension": 8, "methods": tuple(METHODS)},
         "full": {"dimension": 12, "methods": tuple(METHODS)},
     },
-    seconds={"smoke": 0.1, "desk": 3.0, "full": 60.0},
+    seconds={"smoke": 0.05, "desk": 0.7, "full": 60.0},
     paper=Paper("Balestriero, Pesenti & LeCun 2021", "https://arxiv.org/abs/2110.09485"),
 )
 def picture_hull(*, dimension: int, methods: tuple[str, ...], generator: torch.Generator) -> Trial:

@@ -1,7 +1,5 @@
 """To fit every example, and to lie between examples: all four combinations occur."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
@@ -39,21 +37,20 @@ def two_interpolations(*, examples: int, neighbors: int, generator: torch.Genera
     pictures = drawn(digits(), 1400, examples, generator=generator)
     flat = components(pictures.train, pictures.test, 2, generator=generator)
     spaces = {"2 components": flat, "64 pixels": (pictures.train.double(), pictures.test.double())}
-    pure, parts, errors = [], {}, []
+    shares, parts, errors = [], {}, []
     for place, (points, queries) in spaces.items():
         inside = membership(points, queries).inside.double().mean().item()
-        pure.append(inside if place == "2 components" else 1 - inside)
+        right_side = inside if place == "2 components" else 1 - inside
         parts[f"{place}: inside the hull"] = inside
         for k in (1, neighbors):
             train, test = _errors(pictures, points, queries, k)
             name = f"{place}, {k} neighbors"
             parts |= {f"{name}: training error": train, f"{name}: test error": test}
             errors.append(test)
-            pure[-1] = (
-                0.0 if (train == 0) != (k == 1) else pure[-1]
-            )  # not the combination it is for
+            exact = k == 1  # what the combination stands for
+            shares.append(right_side if (train == 0) == exact else 0.0)
     return Trial(
-        min(pure),
+        min(shares),
         parts,
         (
             Matrix(
@@ -76,5 +73,5 @@ def _errors(
         votes = torch.nn.functional.one_hot(pictures.targets[near], CLASSES).sum(dim=1)
         return votes.argmax(dim=1) != targets
 
-    share: Callable[[Tensor], float] = lambda hits: hits.double().mean().item()  # noqa: E731
-    return share(missed(points, pictures.targets)), share(missed(queries, pictures.test_targets))
+    train = missed(points, pictures.targets).double().mean().item()
+    return train, missed(queries, pictures.test_targets).double().mean().item()

@@ -20,7 +20,7 @@ from offmap.numerics.neighbors import search
         "desk": {"n": 4000, "pairs": 4000},
         "full": {"n": 20000, "pairs": 20000},
     },
-    seconds={"smoke": 0.05, "desk": 1.0, "full": 10.0},
+    seconds={"smoke": 0.02, "desk": 0.2, "full": 3.0},
     paper=Paper("Berthelot et al. 2019", "https://arxiv.org/abs/1807.07543"),
 )
 def circle_midpoint(*, n: int, pairs: int, generator: torch.Generator) -> Trial:

@@ -20,8 +20,10 @@ from offmap.numerics.neighbors import search
         "desk": {"dimensions": (1, 2, 3, 5, 7, 10), "n": 4000, "queries": 4000},
         "full": {"dimensions": (1, 2, 3, 5, 7, 10), "n": 60000, "queries": 4000},
     },
-    seconds={"smoke": 0.1, "desk": 2.0, "full": 20.0},
-    paper=Paper("Percus & Martin 1998", "https://arxiv.org/abs/cond-mat/9706067"),
+    seconds={"smoke": 0.05, "desk": 0.5, "full": 10.0},
+    paper=Paper(
+        "Percus & Martin 1998", "https://portal.mardi4nfdi.de/w/index.php?title=Item%3AQ1271871"
+    ),
     corrected="neighbor_distance_law",
 )
 def cube_distance_law(

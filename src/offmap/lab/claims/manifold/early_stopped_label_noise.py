@@ -24,7 +24,7 @@ from offmap.lab.data import digits
         "desk": {"n": 1000, "noise": 0.2, "width": 512, "updates": 20, "repeats": 5},
         "full": {"n": 1200, "noise": 0.2, "width": 2048, "updates": 20, "repeats": 10},
     },
-    seconds={"smoke": 0.2, "desk": 2.0, "full": 20.0},
+    seconds={"smoke": 0.1, "desk": 1.0, "full": 10.0},
     paper=Paper("Arpit et al. 2017", "https://arxiv.org/abs/1706.05394"),
 )
 def early_stopped_label_noise(

@@ -24,7 +24,7 @@ from offmap.lab.data import digits
         "desk": {"n": 1000, "noise": 0.2, "width": 512, "updates": 500, "repeats": 2},
         "full": {"n": 1200, "noise": 0.2, "width": 2048, "updates": 2000, "repeats": 5},
     },
-    seconds={"smoke": 0.3, "desk": 10.0, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 6.0, "full": 300.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="early_stopped_label_noise",
 )

@@ -27,7 +27,7 @@ SHOWN = "maximum likelihood, 20 neighbors"
         "desk": {"n": 4000, "queries": 1000},
         "full": {"n": 50000, "queries": 4000},
     },
-    seconds={"smoke": 0.2, "desk": 25.0, "full": 400.0},
+    seconds={"smoke": 0.1, "desk": 3.0, "full": 300.0},
     paper=Paper("Pope et al. 2021", "https://arxiv.org/abs/2104.08894"),
     data={"desk": ("mnist", "cifar10"), "full": ("mnist", "cifar10")},
 )

@@ -20,7 +20,7 @@ from offmap.lab.data import Images
         "desk": {"n": 4000, "codes": (2, 8, 16), "epochs": 15, "pairs": 1000},
         "full": {"n": 60000, "codes": (2, 8, 16, 32), "epochs": 30, "pairs": 2000},
     },
-    seconds={"smoke": 0.3, "desk": 15.0, "full": 900.0},
+    seconds={"smoke": 0.3, "desk": 9.0, "full": 600.0},
     paper=Paper("Berthelot et al. 2019", "https://arxiv.org/abs/1807.07543"),
     corrected="latent_midpoint",
     data={"desk": ("mnist",), "full": ("mnist",)},

@@ -24,7 +24,7 @@ from offmap.numerics.neighbors import search
         },
         "full": {"dimensions": (1, 2, 4), "sizes": (4096, 16384, 65536, 262144), "queries": 8000},
     },
-    seconds={"smoke": 0.3, "desk": 15.0, "full": 120.0},
+    seconds={"smoke": 0.1, "desk": 4.0, "full": 60.0},
     paper=Paper("Sharma & Kaplan 2020", "https://arxiv.org/abs/2004.10802"),
 )  # fmt: skip
 def local_linear_error_slope(

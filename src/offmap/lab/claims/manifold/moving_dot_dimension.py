@@ -19,7 +19,7 @@ from offmap.numerics.dimension import gride
         "desk": {"sides": (32, 64, 128), "n": 2000},
         "full": {"sides": (64, 128, 256), "n": 4000},
     },
-    seconds={"smoke": 0.2, "desk": 15.0, "full": 200.0},
+    seconds={"smoke": 0.1, "desk": 7.0, "full": 100.0},
     paper=Paper("Facco et al. 2017", "https://doi.org/10.1038/s41598-017-11873-y"),
 )
 def moving_dot_dimension(*, sides: tuple[int, ...], n: int, generator: torch.Generator) -> Trial:

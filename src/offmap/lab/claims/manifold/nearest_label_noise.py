@@ -42,7 +42,7 @@ CASES = (Case(2, 1, True), Case(2, 1, False), Case(2, 5, False), Case(10, 1, Tru
         "desk": {"n": 10000, "noises": (0.05, 0.1, 0.2, 0.3, 0.4)},
         "full": {"n": 200000, "noises": (0.05, 0.1, 0.2, 0.3, 0.4)},
     },
-    seconds={"smoke": 0.1, "desk": 5.0, "full": 60.0},
+    seconds={"smoke": 0.05, "desk": 2.0, "full": 40.0},
     paper=Paper("Cover & Hart 1967", "https://doi.org/10.1109/TIT.1967.1053964"),
 )
 def nearest_label_noise(*, n: int, noises: tuple[float, ...], generator: torch.Generator) -> Trial:

@@ -20,14 +20,14 @@ from offmap.train import ensemble_trainer
     above=1.0,
     below=4.0,
     scales={
-        "smoke": {"sizes": (32, 256), "width": 64, "updates": 200, "repeats": 1},
-        "desk": {"sizes": (32, 64, 128, 256, 512), "width": 128, "updates": 2500, "repeats": 2},
+        "smoke": {"sizes": (32, 256), "width": 64, "updates": 150, "repeats": 1},
+        "desk": {"sizes": (32, 64, 128, 256, 512), "width": 128, "updates": 1500, "repeats": 2},
         "full": {
             "sizes": (128, 256, 512, 1024, 2048, 4096, 8192), "width": 256, "updates": 20000,
             "repeats": 3,
         },
     },
-    seconds={"smoke": 0.4, "desk": 30.0, "full": 3000.0},
+    seconds={"smoke": 0.4, "desk": 16.0, "full": 2000.0},
     paper=Paper("Hestness et al. 2017", "https://arxiv.org/abs/1712.00409"),
 )  # fmt: skip
 def network_error_slope(

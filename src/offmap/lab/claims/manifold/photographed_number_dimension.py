@@ -24,7 +24,7 @@ REACH = torch.tensor([0.12, 0.12, 0.2, 0.15, 0.08], dtype=torch.double)  # of ea
         "desk": {"n": 2500, "zoom": 2},
         "full": {"n": 20000, "zoom": 3},
     },
-    seconds={"smoke": 0.4, "desk": 20.0, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 3.0, "full": 100.0},
     paper=Paper("Pope et al. 2021", "https://arxiv.org/abs/2104.08894"),
 )
 def photographed_number_dimension(*, n: int, zoom: int, generator: torch.Generator) -> Trial:

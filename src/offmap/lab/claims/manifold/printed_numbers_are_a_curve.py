@@ -17,7 +17,7 @@ from offmap.lab.worlds import blobs, printed_digits
         "desk": {"places": (1, 2, 3, 4, 5, 6, 8), "pairs": 20000},
         "full": {"places": (1, 2, 3, 4, 5, 6, 8, 10, 12), "pairs": 100000},
     },
-    seconds={"smoke": 0.1, "desk": 2.0, "full": 20.0},
+    seconds={"smoke": 0.05, "desk": 1.0, "full": 10.0},
     paper=Paper("Facco et al. 2017", "https://doi.org/10.1038/s41598-017-11873-y"),
     corrected="printed_numbers_are_points",
 )

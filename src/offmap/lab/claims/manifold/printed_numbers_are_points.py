@@ -20,7 +20,7 @@ from offmap.numerics.neighbors import search
         "desk": {"places": (1, 2, 3, 4), "sampled": 4000},
         "full": {"places": (1, 2, 3, 4, 5), "sampled": 20000},
     },
-    seconds={"smoke": 0.2, "desk": 6.0, "full": 300.0},
+    seconds={"smoke": 0.1, "desk": 1.5, "full": 100.0},
     paper=Paper("Facco et al. 2017", "https://doi.org/10.1038/s41598-017-11873-y"),
 )
 def printed_numbers_are_points(

@@ -28,7 +28,7 @@ OUTER = 1.3
         "desk": {"n": 50, "width": 200, "updates": 1500, "points": 400000, "starts": 300},
         "full": {"n": 50, "width": 300, "updates": 4000, "points": 4000000, "starts": 1000},
     },
-    seconds={"smoke": 0.4, "desk": 15.0, "full": 200.0},
+    seconds={"smoke": 0.2, "desk": 6.0, "full": 100.0},
     paper=Paper("Gilmer et al. 2018", "https://arxiv.org/abs/1801.02774"),
 )
 def adversarial_spheres(

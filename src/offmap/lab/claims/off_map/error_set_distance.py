@@ -29,7 +29,7 @@ CAP, OPPOSITE, AXES, BAND = "one cap", "two opposite caps", "caps on all axes", 
         "desk": {"dimensions": (10, 50, 200, 500), "measure": 0.01, "points": 40000},
         "full": {"dimensions": (10, 50, 200, 500, 3072), "measure": 0.01, "points": 200000},
     },
-    seconds={"smoke": 0.1, "desk": 3.0, "full": 60.0},
+    seconds={"smoke": 0.02, "desk": 1.0, "full": 20.0},
     paper=Paper("Gilmer et al. 2018", "https://arxiv.org/abs/1801.02774"),
 )
 def error_set_distance(

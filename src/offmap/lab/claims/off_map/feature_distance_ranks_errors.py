@@ -16,7 +16,7 @@ from offmap.lab.claims.off_map.corrupted_digits import corrupted, error_by_tenth
         "desk": {"epochs": 40, "examples": 597},
         "full": {"epochs": 100, "examples": 597},
     },
-    seconds={"smoke": 0.3, "desk": 5.0, "full": 10.0},
+    seconds={"smoke": 0.2, "desk": 1.0, "full": 3.0},
     paper=Paper("Sun et al. 2022", "https://arxiv.org/abs/2204.06507"),
 )
 def feature_distance_ranks_errors(

@@ -13,10 +13,16 @@ from offmap.lab.claims.off_map.on_manifold_tracks_test_error import SCALES, rate
     effect="Rate of test points that an attack orthogonal to the subspace turns into errors, with "
     "the most examples over with the fewest.",
     above=0.8,
-    scales=SCALES,
-    seconds={"smoke": 1.0, "desk": 10.0, "full": 600.0},
+    scales={
+        **SCALES,
+        "smoke": {
+            "worlds": 3, "subspace": 5, "dimension": 40, "width": 32, "sizes": (40, 320),
+            "updates": 120,
+        },
+    },
+    seconds={"smoke": 0.5, "desk": 10.0, "full": 600.0},
     paper=Paper("Stutz, Hein & Schiele 2019", "https://arxiv.org/abs/1812.00740"),
-)
+)  # fmt: skip
 def off_manifold_ignores_data(
     *, worlds: int, subspace: int, dimension: int, width: int, sizes: tuple[int, ...], updates: int,
     generator: torch.Generator,

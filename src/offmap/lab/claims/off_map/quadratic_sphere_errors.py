@@ -22,7 +22,7 @@ from offmap.lab.claims.off_map.quadratic_spheres import (
         "desk": {"n": 500, "networks": 200, "beyond": 0.02, "points": 40000},
         "full": {"n": 500, "networks": 1000, "beyond": 0.02, "points": 1000000},
     },
-    seconds={"smoke": 0.1, "desk": 5.0, "full": 400.0},
+    seconds={"smoke": 0.05, "desk": 1.5, "full": 100.0},
     paper=Paper("Gilmer et al. 2018", "https://arxiv.org/abs/1801.02774"),
 )
 def quadratic_sphere_errors(

@@ -34,7 +34,7 @@ def parity_elimination(*, places: int, problems: int, generator: torch.Generator
     as the i-th of n independent columns must miss the span of those before it. The set behind the
     answers is drawn anew for each problem, and a problem counts where it is the only solution that
     elimination finds. With m = n + 10, among the parts, hardly any is left: 30 strings of 20
-    places do what 2^14 do not for a network (`parity`).
+    places do what 1,024 do not for a network (`parity`).
 
     Args:
         places: Of the strings.
