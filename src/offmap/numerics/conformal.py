@@ -244,7 +244,15 @@ def p_value(
     start = torch.zeros_like(score, dtype=torch.long) if group is None else group.long() * width
     place, height = position.reshape(-1), level.reshape(-1)
     score = score.clamp(place.index_select(0, start), place.index_select(0, start + width - 1))
-    right = _below(score, place, start, width)
+    if torch.compiler.is_compiling():  # by halving: a program has no other way
+        right = torch.zeros_like(start)  # corners below the score; the last one never is
+        for bit in reversed(range(width.bit_length())):
+            further = right + (1 << bit)
+            probe = place.index_select(0, start + (further - 1).clamp(max=width - 1))
+            right = torch.where((further < width) & (probe < score), further, right)
+    else:
+        every = torch.searchsorted(place.reshape(rows, -1), score.repeat(rows, 1))
+        right = every.gather(0, (start // width)[None])[0]
     left = start + (right - 1).clamp(min=0)
     right = start + right
     x0, x1 = place.index_select(0, left), place.index_select(0, right)
@@ -253,23 +261,6 @@ def p_value(
     part = (score - x0) / torch.where(between, x1 - x0, 1.0)
     # At a corner the level itself, to the last bit: it may be alpha.
     return torch.where(between, torch.maximum(high + part * (low - high), low), low)
-
-
-def _below(score: Tensor, place: Tensor, start: Tensor, width: int) -> Tensor:
-    """How many corners of its row, which begins at `start`, are below each score; never the last.
-
-    By halving. In a program that is a chain of steps, as ONNX has none that does it at once.
-    """
-    if not torch.compiler.is_compiling():
-        rows = place.reshape(-1, width)
-        every = torch.searchsorted(rows, score.expand(len(rows), -1).contiguous())
-        return every.gather(0, (start // width)[None])[0]
-    right = torch.zeros_like(start)
-    for bit in reversed(range(width.bit_length())):
-        further = right + (1 << bit)
-        probe = place.index_select(0, start + (further - 1).clamp(max=width - 1))
-        right = torch.where((further < width) & (probe < score), further, right)
-    return right
 
 
 def threshold(

@@ -30,6 +30,7 @@ def test_powers(generator):
 
 
 def test_a_straight_curve_breaks_it(monkeypatch, generator):
+    """All weights of a segment in the plane are exact: two points suffice."""
     real = module._moments
     monkeypatch.setattr(module, "_moments", lambda n, d, g: real(n, 1, g).expand(n, d).clone())
     trial = module.moment_curve_outside(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 from scipy.spatial import cKDTree
+from scipy.special import factorial
 from scipy.stats import binom
 
 from offmap.lab.claims.manifold.neighbor_distance_law import nearest_on_torus
@@ -28,6 +29,14 @@ def test_the_law_is_the_integral_of_its_tail(n, d, k, power):
     expected = quad(tail, 0, reach, limit=200)[0]
     assert mean_distance(n, d, k=k, power=power) == pytest.approx(expected, rel=1e-6)
     assert mean_distance(n, d, k=k, volume=3.0**d) == pytest.approx(3 * mean_distance(n, d, k=k))
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(20, 2, 3), (50, 5, 1)])
+def test_the_law_is_the_published_one(n, d, k):
+    """Percus and Martin 1998, as its review states it, in factorials."""
+    share = factorial(k - 1 + 1 / d) / factorial(k - 1) * factorial(n) / factorial(n + 1 / d)
+    expected = factorial(d / 2) ** (1 / d) / math.sqrt(math.pi) * share
+    assert mean_distance(n, d, k=k) == pytest.approx(expected)
 
 
 def test_volumes_and_the_limit():

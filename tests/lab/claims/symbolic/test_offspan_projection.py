@@ -19,8 +19,8 @@ def test_in_a_slanted_plane_answers_stay_and_off_it_nothing_counts(generator):
     net, span = MLP(9, (16,), 2).double(), span_of([x])
     less = projected(net, span)
     off = torch.randn(40, 9, generator=generator, dtype=torch.double)
-    basis = torch.linalg.qr(axes.T).Q
-    off -= off @ basis @ basis.T  # orthogonal to the plane, by another road than the claim's
+    basis = torch.linalg.qr(torch.cat([axes, torch.ones(1, 9).double()]).T).Q  # and its shift
+    off -= off @ basis @ basis.T  # orthogonal to all x, by another road than the claim's
     with torch.no_grad():
         torch.testing.assert_close(less(x), net(x))
         torch.testing.assert_close(less(x + off), less(x))

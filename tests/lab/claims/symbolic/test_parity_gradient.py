@@ -34,10 +34,27 @@ def test_the_variance_is_what_a_loop_over_parities_gives():
     assert abs(seen / by_hand - 1) < 1e-12 and abs(law / by_hand - 1) < 1e-12
 
 
-def test_targets_that_are_not_orthogonal_break_the_law():
-    """The control: with one target twice, the variance is another."""
-    generator = torch.Generator().manual_seed(5)
-    seen, law, slope = _variances(3, 4, generator)
-    assert abs(law / (4 * slope / 2**3) - 1) > 1e-3  # the term of the mean counts at small n
-    assert flat({"a": torch.ones(2, 3), "b": torch.ones(2, 1, 2)}).shape == (2, 5)
-    assert seen > 0
+def test_parities_of_single_places_alone_vary_by_more(generator):
+    """The control: the law is of all parities together, not of any family of targets."""
+    net, x = MLP(3, (4,), 1).double(), all_strings(3).double()
+    rows = []
+    for place in range(3):
+        loss = mse_loss(net(x)[:, 0], x[:, place])
+        rows.append(torch.cat([p.flatten() for p in torch.autograd.grad(loss, net.parameters())]))
+    seen = torch.stack(rows).var(dim=0, correction=0).sum()
+    slopes = torch.stack(
+        [
+            torch.cat(
+                [p.flatten() for p in torch.autograd.grad(net(row[None])[0, 0], net.parameters())]
+            )
+            for row in x
+        ]
+    )
+    square = slopes.square().sum(dim=1)
+    law = 4 * (square.mean() / 8 - square[0] / 64)
+    assert abs(seen / law - 1) > 0.1
+
+
+def test_gradients_become_rows():
+    rows = flat({"a": torch.ones(2, 3).double(), "b": torch.ones(2, 1, 2).double()})
+    assert rows.shape == (2, 5)

@@ -12,7 +12,7 @@ from offmap.lab.claims.capacity.regularized import ARMS, MOVED, SCALES, accuraci
     effect="test accuracy with moved pictures minus that of the best other way to train",
     above=0.0,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 3.0, "full": 600.0},
+    seconds={"smoke": 0.4, "desk": 3.0, "full": 160.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="augmentation_must_fit",
 )

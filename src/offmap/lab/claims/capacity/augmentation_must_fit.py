@@ -16,7 +16,7 @@ HALF, WHOLE = "moved by half a pixel", "moved by a pixel"
     effect="test accuracy with pictures moved by half a pixel minus that with a whole pixel",
     above=0.02,
     scales=SCALES,
-    seconds={"smoke": 0.2, "desk": 1.3, "full": 300.0},
+    seconds={"smoke": 0.2, "desk": 1.3, "full": 70.0},
     paper=Paper("Geiping et al. 2023", "https://arxiv.org/abs/2210.06441"),
 )
 def augmentation_must_fit(

@@ -15,7 +15,7 @@ from offmap.lab.claims.capacity.regularized import SCALES, accuracies
     "that of dropout",
     above=0.1,
     scales=SCALES,
-    seconds={"smoke": 0.3, "desk": 2.0, "full": 400.0},
+    seconds={"smoke": 0.3, "desk": 2.0, "full": 110.0},
     paper=Paper("Arpit et al. 2017", "https://arxiv.org/abs/1706.05394"),
 )
 def dropout_hinders_storing(

@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 2.2, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 2.2, "full": 70.0},
     paper=Paper("Wager et al. 2013", "https://arxiv.org/abs/1307.1493"),
 )
 def dropout_smooths(

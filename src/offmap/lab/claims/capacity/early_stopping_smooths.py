@@ -15,7 +15,7 @@ SHARE = 5  # training ends after one part in so many of the epochs
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 1.9, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 1.9, "full": 60.0},
     paper=Paper("Hardt et al. 2016", "https://arxiv.org/abs/1509.01240"),
     corrected="three_regularizers_smooth",
 )

@@ -16,7 +16,7 @@ ARMS = {**REGULARIZERS, **OBSTACLES}
     "epochs) and the test accuracy",
     above=0.0,
     scales=SCALES,
-    seconds={"smoke": 0.6, "desk": 5.0, "full": 900.0},
+    seconds={"smoke": 0.6, "desk": 5.0, "full": 400.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="regularizers_make_training_harder",
 )

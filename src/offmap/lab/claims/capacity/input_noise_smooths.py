@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
     effect=EFFECT,
     above=LINE,
     scales=with_doses(SCALES, (0.1, 0.3)),
-    seconds={"smoke": 0.4, "desk": 2.5, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 2.5, "full": 80.0},
     paper=Paper("Bishop 1995", "https://doi.org/10.1162/neco.1995.7.1.108"),
 )
 def input_noise_smooths(

@@ -26,7 +26,7 @@ NOISES = ("noise on inputs", "dropout of inputs", "noise times weights", "noise 
         "desk": {"n": 40, "dimension": 10, "copies": 20_000},
         "full": {"n": 100, "dimension": 20, "copies": 100_000},
     },
-    seconds={"smoke": 0.1, "desk": 1.1, "full": 60.0},
+    seconds={"smoke": 0.1, "desk": 1.1, "full": 55.0},
     paper=Paper("Bishop 1995", "https://doi.org/10.1162/neco.1995.7.1.108"),
 )
 def noise_is_ridge(*, n: int, dimension: int, copies: int, generator: torch.Generator) -> Trial:

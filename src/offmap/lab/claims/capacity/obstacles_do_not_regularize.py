@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.hardness import OBSTACLES, SCALES, struggle
     effect="test accuracy, mean over four obstacles, minus that of plain training",
     below=0.0,
     scales=SCALES,
-    seconds={"smoke": 0.3, "desk": 2.5, "full": 500.0},
+    seconds={"smoke": 0.3, "desk": 2.5, "full": 200.0},
     paper=Paper("Hardt et al. 2016", "https://arxiv.org/abs/1509.01240"),
 )
 def obstacles_do_not_regularize(

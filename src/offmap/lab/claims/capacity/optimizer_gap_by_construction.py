@@ -36,7 +36,7 @@ LARGER = 0.6
         "desk": {"n": 200, "steps": 2000},
         "full": {"n": 500, "steps": 4000},
     },
-    seconds={"smoke": 0.1, "desk": 1.9, "full": 20.0},
+    seconds={"smoke": 0.1, "desk": 1.9, "full": 24.0},
     paper=Paper("Wilson et al. 2017", "https://arxiv.org/abs/1705.08292"),
 )
 def optimizer_gap_by_construction(*, n: int, steps: int, generator: torch.Generator) -> Trial:

@@ -27,7 +27,7 @@ CUTOFF = 1e-10  # of singular values: a larger one would cut off the peak itself
             "widths": (30, 60, 120, 300, 480, 540, 570, 600, 630, 660, 720, 900, 1500, 3000),
         },
     },
-    seconds={"smoke": 0.1, "desk": 0.9, "full": 120.0},
+    seconds={"smoke": 0.1, "desk": 0.9, "full": 54.0},
     paper=Paper("Belkin et al. 2019", "https://arxiv.org/abs/1812.11118"),
     corrected="double_descent_rf_digits",
 )  # fmt: skip

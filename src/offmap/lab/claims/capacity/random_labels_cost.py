@@ -12,7 +12,7 @@ from offmap.lab.claims.capacity.memorizing import SCALES, memorize
     above=2.0,
     below=8.0,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 4.5, "full": 600.0},
+    seconds={"smoke": 0.4, "desk": 4.5, "full": 190.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
 )
 def random_labels_cost(

@@ -11,7 +11,7 @@ from offmap.lab.claims.capacity.memorizing import SCALES, memorize
     effect="training accuracy on random labels, mean over networks",
     above=0.99,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 4.6, "full": 600.0},
+    seconds={"smoke": 0.4, "desk": 4.6, "full": 190.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
 )
 def random_labels_fit(

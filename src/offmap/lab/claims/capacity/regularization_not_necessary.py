@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.regularized import ARMS, PLAIN, SCALES, accuraci
     effect="test accuracy of the best regularizer minus that of none",
     below=0.06,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 3.4, "full": 600.0},
+    seconds={"smoke": 0.4, "desk": 3.4, "full": 180.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
 )
 def regularization_not_necessary(

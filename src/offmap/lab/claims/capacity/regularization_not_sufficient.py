@@ -17,7 +17,7 @@ ON_RANDOM = {name: replace(arm, random_targets=1.0) for name, arm in ALONE.items
     effect="training accuracy on random labels, the least over three regularizers",
     above=0.9,
     scales=SCALES,
-    seconds={"smoke": 0.2, "desk": 2.1, "full": 400.0},
+    seconds={"smoke": 0.2, "desk": 2.1, "full": 110.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="dropout_hinders_storing",
 )

@@ -15,7 +15,7 @@ from offmap.lab.claims.capacity.smoothing import ALL, REGULARIZERS, against_plai
     "nearest class boundary over that of plain training)",
     above=0.0,
     scales={**ALL, "smoke": {**ALL["smoke"], "repeats": 2}},
-    seconds={"smoke": 0.5, "desk": 3.5, "full": 800.0},
+    seconds={"smoke": 0.5, "desk": 3.5, "full": 140.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="three_regularizers_smooth",
 )

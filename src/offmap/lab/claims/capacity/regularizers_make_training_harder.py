@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.hardness import REGULARIZERS, SCALES, struggle
     "of plain training)",
     above=0.0,
     scales=SCALES,
-    seconds={"smoke": 0.3, "desk": 2.5, "full": 600.0},
+    seconds={"smoke": 0.3, "desk": 2.5, "full": 200.0},
     paper=Paper("Arpit et al. 2017", "https://arxiv.org/abs/1706.05394"),
 )
 def regularizers_make_training_harder(

@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 1.8, "full": 400.0},
+    seconds={"smoke": 0.4, "desk": 1.8, "full": 55.0},
     paper=Paper("Zhang et al. 2017", "https://arxiv.org/abs/1611.03530"),
     corrected="three_regularizers_smooth",
 )

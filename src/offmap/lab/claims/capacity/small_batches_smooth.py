@@ -22,7 +22,7 @@ from offmap.lab.claims.capacity.training import Networks, train
         "desk": {"n": 300, "repeats": 4, "width": 128, "steps": 750, "rate": 0.2},
         "full": {"n": 300, "repeats": 16, "width": 256, "steps": 4000, "rate": 0.1},
     },
-    seconds={"smoke": 0.9, "desk": 4.2, "full": 400.0},
+    seconds={"smoke": 0.9, "desk": 4.2, "full": 290.0},
     paper=Paper("Smith et al. 2021", "https://arxiv.org/abs/2101.12176"),
 )
 def small_batches_smooth(

@@ -22,7 +22,7 @@ from offmap.lab.claims.capacity.smoothing import (
     "first three minus the largest of the other three",
     above=0.0,
     scales=ALL,
-    seconds={"smoke": 0.9, "desk": 3.5, "full": 800.0},
+    seconds={"smoke": 0.9, "desk": 3.5, "full": 140.0},
     paper=Paper("Wager et al. 2013", "https://arxiv.org/abs/1307.1493"),
 )
 def three_regularizers_smooth(

@@ -38,7 +38,7 @@ RULES: dict[str, Rule] = {
             "paces": (0.03, 0.1, 0.3, 1.0, 3.0),
         },
     },
-    seconds={"smoke": 0.8, "desk": 2.8, "full": 700.0},
+    seconds={"smoke": 0.8, "desk": 2.8, "full": 140.0},
     paper=Paper("Choi et al. 2019", "https://arxiv.org/abs/1910.05446"),
 )  # fmt: skip
 def tuned_optimizers_agree(

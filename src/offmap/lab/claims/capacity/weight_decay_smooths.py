@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, SCALES, against_p
     effect=EFFECT,
     above=LINE,
     scales=SCALES,
-    seconds={"smoke": 0.3, "desk": 1.9, "full": 400.0},
+    seconds={"smoke": 0.3, "desk": 1.9, "full": 60.0},
     paper=Paper(
         "Krogh and Hertz 1991",
         "https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html",

@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.smoothing import EFFECT, LINE, LONGER, against_p
     effect=EFFECT,
     above=LINE,
     scales=with_doses(LONGER, (0.3, 1.0)),
-    seconds={"smoke": 0.7, "desk": 4.8, "full": 400.0},
+    seconds={"smoke": 0.7, "desk": 4.8, "full": 150.0},
     paper=Paper("An 1996", "https://doi.org/10.1162/neco.1996.8.3.643"),
     corrected="three_regularizers_smooth",
 )

@@ -12,7 +12,7 @@ from offmap.lab.claims.capacity.widening import NARROWEST_FIT, SCALES, widen
     effect="test error of the widest network minus that of width 128",
     below=0.01,
     scales=SCALES,
-    seconds={"smoke": 0.4, "desk": 4.9, "full": 600.0},
+    seconds={"smoke": 0.4, "desk": 4.9, "full": 200.0},
     paper=Paper("Neyshabur et al. 2015", "https://arxiv.org/abs/1412.6614"),
 )
 def wider_is_safe(

@@ -12,7 +12,7 @@ from offmap.lab.claims.capacity.widening import SCALES, widen
     effect="test error of the widest network minus the least among narrower ones",
     below=0.01,
     scales=SCALES,
-    seconds={"smoke": 0.5, "desk": 4.9, "full": 600.0},
+    seconds={"smoke": 0.5, "desk": 4.9, "full": 200.0},
     paper=Paper("Nakkiran et al. 2020", "https://arxiv.org/abs/1912.02292"),
     corrected="wider_is_safe",
 )

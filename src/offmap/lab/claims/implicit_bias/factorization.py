@@ -12,11 +12,10 @@ Measurements = Float[np.ndarray, "m n n"]
 
 
 class Descent(NamedTuple):
-    """Where descent ended: the matrix, the largest residual left, and the steps that it took."""
+    """Where descent ended: the matrix, and the largest residual left."""
 
     matrix: Float[np.ndarray, "n n"]
     residual: float
-    steps: int
 
 
 def descend(
@@ -33,14 +32,14 @@ def descend(
         most: Steps after which it ends anyway.
     """
     rows = a.reshape(len(a), -1)
-    u, step, residual = start, 0, np.inf
-    for step in range(1, most + 1):
+    u, residual = start, np.inf
+    for _ in range(most):
         left = rows @ (u @ u.T).ravel() - y
         residual = np.abs(left).max()
         if residual < 1e-7 * np.abs(y).max():
             break
         u = u - 4 * rate / len(y) * (left @ rows).reshape(len(u), -1) @ u
-    return Descent(u @ u.T, float(residual), step)
+    return Descent(u @ u.T, float(residual))
 
 
 def least_trace(
@@ -57,7 +56,8 @@ def least_trace(
     n = a.shape[1]
     rows = a.reshape(len(a), -1)
     inverse = np.linalg.pinv(rows @ rows.T)
-    unit, cone, sum_of_gaps = np.eye(n), np.zeros((n, n)), np.zeros((n, n))
+    unit = fit = np.eye(n)
+    cone, sum_of_gaps = np.zeros((n, n)), np.zeros((n, n))
     for _ in range(20_000):
         wish = cone - sum_of_gaps - unit
         fit = wish + ((y - rows @ wish.ravel()) @ inverse @ rows).reshape(n, n)

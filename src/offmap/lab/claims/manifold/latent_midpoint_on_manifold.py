@@ -17,10 +17,10 @@ from offmap.lab.data import Images
     below=1.05,
     scales={
         "smoke": {"n": 800, "codes": (8,), "epochs": 12, "pairs": 300},
-        "desk": {"n": 4000, "codes": (2, 8, 16), "epochs": 15, "pairs": 1000},
+        "desk": {"n": 3000, "codes": (2, 8, 16), "epochs": 12, "pairs": 600},
         "full": {"n": 60000, "codes": (2, 8, 16, 32), "epochs": 30, "pairs": 2000},
     },
-    seconds={"smoke": 0.3, "desk": 9.0, "full": 600.0},
+    seconds={"smoke": 0.3, "desk": 6.0, "full": 600.0},
     paper=Paper("Berthelot et al. 2019", "https://arxiv.org/abs/1807.07543"),
     corrected="latent_midpoint",
     data={"desk": ("mnist",), "full": ("mnist",)},

@@ -32,8 +32,8 @@ RANKS = (1, 5)  # which neighbors are compared with the law
     paper=Paper(
         "Percus & Martin 1998", "https://portal.mardi4nfdi.de/w/index.php?title=Item%3AQ1271871"
     ),
-    published="(d/2)!^(1/d) / sqrt(pi) x (k - 1 + 1/d)! / (k - 1)! x N! / (N + 1/d)! on flat closed "
-    "manifolds of unit volume, as its review states it: the same law.",
+    published="(d/2)!^(1/d) / sqrt(pi) x (k - 1 + 1/d)! / (k - 1)! x N! / (N + 1/d)! on closed "
+    "flat manifolds of volume 1, as its review states it: the same law.",
 )  # fmt: skip
 def neighbor_distance_law(
     *,

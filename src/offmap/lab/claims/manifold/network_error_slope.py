@@ -21,13 +21,13 @@ from offmap.train import ensemble_trainer
     below=4.0,
     scales={
         "smoke": {"sizes": (32, 256), "width": 64, "updates": 150, "repeats": 1},
-        "desk": {"sizes": (32, 64, 128, 256, 512), "width": 128, "updates": 1500, "repeats": 2},
+        "desk": {"sizes": (32, 64, 128, 256, 512), "width": 128, "updates": 1000, "repeats": 1},
         "full": {
             "sizes": (128, 256, 512, 1024, 2048, 4096, 8192), "width": 256, "updates": 20000,
             "repeats": 3,
         },
     },
-    seconds={"smoke": 0.4, "desk": 16.0, "full": 2000.0},
+    seconds={"smoke": 0.4, "desk": 6.0, "full": 2000.0},
     paper=Paper("Hestness et al. 2017", "https://arxiv.org/abs/1712.00409"),
 )  # fmt: skip
 def network_error_slope(

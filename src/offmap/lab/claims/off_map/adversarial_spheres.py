@@ -19,7 +19,7 @@ OUTER = 1.3
 
 @claim(
     says="A network that tells two concentric spheres apart but for a share mu of the inner one "
-    "errs, from a random point, at 0.4 to 1 times the distance to a cap of measure mu.",
+    "errs, from a random point, at 0.4 to 1.05 times the distance to a cap of measure mu.",
     effect="mean distance at which ascent on the sphere meets an error, over that to the cap",
     above=0.4,
     below=1.05,

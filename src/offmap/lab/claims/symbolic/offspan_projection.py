@@ -38,8 +38,10 @@ def offspan_projection(
 ) -> Trial:
     """The networks of `offspan_noise`, in float64 once they are trained.
 
-    The part is found by `offmap.numerics.span`, and taken out by `trained` there. The share of
-    test images whose class changes with noise in blank pixels, before and after, is among the
+    The part is found by `offmap.numerics.span`, and taken out by `trained` there. Where the hull of
+    the training images misses zero, the weights along the way to it do learn, as a second bias
+    does, and noise that way still counts; neither data set leaves out such a direction. The share
+    of test images whose class changes with noise in blank pixels, before and after, is among the
     parts.
 
     Args:

@@ -33,11 +33,16 @@ def eliminated(
 
     Returns:
         A one for each place in the set, and whether it is the only one.
+
+    Raises:
+        ValueError: If there are fewer strings than places.
     """
     rows = torch.cat([strings, answers[..., None]], dim=2) > 0  # [b, m, n + 1]
     problems, count, places = torch.arange(len(rows)), rows.shape[1], rows.shape[2] - 1
-    unique = torch.full((len(rows),), count >= places)
-    for place in range(min(places, count)):
+    if count < places:
+        raise ValueError(f"expected at least {places} strings, as many as places, got {count}")
+    unique = torch.ones(len(rows), dtype=torch.bool)
+    for place in range(places):
         pivot = place + rows[:, place:, place].byte().argmax(dim=1)
         first, other = rows[problems, place].clone(), rows[problems, pivot]
         rows[problems, pivot], rows[:, place] = first, other

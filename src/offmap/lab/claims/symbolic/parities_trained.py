@@ -29,7 +29,7 @@ def fresh_and_shown(
 
 def shown_parities(
     x: Float[Tensor, "n places"],
-    sets: Sequence[Int[Tensor, " k"]],
+    sets: Sequence[Int[Tensor, " _"]],
     width: int,
     epochs: int,
     *,

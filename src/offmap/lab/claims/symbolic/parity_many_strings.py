@@ -8,13 +8,13 @@ from offmap.lab.claims.symbolic.parities_trained import fresh_and_shown, shown_p
 
 
 @claim(
-    says="Discrete structure is what gradient descent cannot see: shown the parity of all 20 places "
-    "on 2^14 strings, a network is right about 48.5 to 51.5 % of the others.",
+    says="Discrete structure is what gradient descent cannot see: shown the parity of all 20 "
+    "places on 2^14 strings, a network is right about 48.5 to 51.5 % of the others.",
     effect="Accuracy on strings not shown.",
     above=0.485,
     below=0.515,
     scales={
-        "smoke": {"places": 12, "shown": 2**11, "width": 96, "epochs": 20},
+        "smoke": {"places": 12, "shown": 2**11, "width": 64, "epochs": 14},
         "desk": {"places": 20, "shown": 2**14, "width": 256, "epochs": 15},
         "full": {"places": 20, "shown": 2**14, "width": 512, "epochs": 60},
     },
