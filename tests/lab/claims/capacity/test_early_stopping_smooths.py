@@ -1,4 +1,4 @@
-"""Stopping early makes the slope smaller, and the margin as much."""
+"""Stopping early makes the slope far smaller, and in quick training as much the margin."""
 
 from offmap.lab.claims.capacity.arms import Arm
 from offmap.lab.claims.capacity.smoothing import against_plain

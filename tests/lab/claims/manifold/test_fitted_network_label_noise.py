@@ -17,8 +17,7 @@ from offmap.lab.run import find
 
 def test_the_verdict():
     (finding,) = find(["fitted_network_label_noise"], scale="smoke")
-    assert finding.verdict == "refuted"  # 200 digits; with 1,000 the two are about level
-    assert finding.statement.corrected == "early_stopped_label_noise"
+    assert finding.verdict == "refuted"  # of 200 digits; of 1,000 the network pays the less
 
 
 def test_the_lookup_is_that_of_scikit_learn(generator):
