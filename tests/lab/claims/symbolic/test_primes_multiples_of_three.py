@@ -17,7 +17,8 @@ def test_areas_of_scores_that_know_one_thing():
     assert multiples_area(knows, numbers, prime, 3) == 1
     blind = torch.zeros(3000)
     assert multiples_area(blind, numbers, prime, 3) == 0.5
-    assert abs(multiples_area(knows, numbers, prime, 7) - 0.5) < 0.05
+    # Of what is not prime, another factor must divide what 3 does not: below a half for those.
+    assert 0.35 < multiples_area(knows, numbers, prime, 7) < 0.5
     assert multiples_area(-knows, numbers, prime, 3) == 0
 
 

@@ -27,7 +27,7 @@ RATE = 0.05
     effect="Largest deviation of the mean risk from the law over 16 times, in standard errors.",
     below=4.0,
     scales=SCALES,
-    seconds={"smoke": 0.1, "desk": 2.0, "full": 15.0},
+    seconds={"smoke": 0.03, "desk": 1, "full": 10},
     paper=Paper("Heckel & Yilmaz 2021", "https://arxiv.org/abs/2007.10099"),
 )
 def double_descent_epoch(

@@ -28,7 +28,7 @@ VALLEY = 14  # the step at which both groups are to be at their best
     effect="Least mean risk with a rate for each group over the least with one rate for all.",
     below=0.6,
     scales=SCALES,
-    seconds={"smoke": 0.1, "desk": 2.0, "full": 15.0},
+    seconds={"smoke": 0.05, "desk": 2, "full": 20},
     paper=Paper("Heckel & Yilmaz 2021", "https://arxiv.org/abs/2007.10099"),
 )
 def double_descent_epoch_paced(

@@ -13,7 +13,7 @@ from offmap.lab.claims.capacity.double_descent_rf_digits import SCALES, height, 
     "at 16 n, all labels being right.",
     below=1.5,
     scales=SCALES,
-    seconds={"smoke": 0.1, "desk": 0.5, "full": 4.0},
+    seconds={"smoke": 0.13, "desk": 0.6, "full": 5},
     paper=Paper("Nakkiran et al. 2020", "https://arxiv.org/abs/1912.02292"),
     corrected="double_descent_rf_digits",
 )

@@ -30,7 +30,7 @@ SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "at 16 n.",
     above=3.0,
     scales=SCALES,
-    seconds={"smoke": 0.2, "desk": 1.0, "full": 8.0},
+    seconds={"smoke": 0.25, "desk": 1.2, "full": 10},
     paper=Paper("Belkin et al. 2019", "https://arxiv.org/abs/1812.11118"),
 )
 def double_descent_rf_digits(

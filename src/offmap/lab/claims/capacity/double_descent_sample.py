@@ -25,7 +25,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, lea
             "draws": 400, "noise": 0.5,
         },
     },
-    seconds={"smoke": 0.1, "desk": 4.0, "full": 200.0},
+    seconds={"smoke": 0.1, "desk": 2, "full": 20},
     paper=Paper("Nakkiran 2019", "https://arxiv.org/abs/1912.07242"),
 )  # fmt: skip
 def double_descent_sample(

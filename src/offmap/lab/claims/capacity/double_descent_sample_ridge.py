@@ -26,7 +26,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, nor
             "draws": 400, "noise": 0.5,
         },
     },
-    seconds={"smoke": 0.1, "desk": 6.0, "full": 150.0},
+    seconds={"smoke": 0.06, "desk": 2, "full": 15},
     paper=Paper("Nakkiran et al. 2020", "https://arxiv.org/abs/2003.01897"),
 )  # fmt: skip
 def double_descent_sample_ridge(

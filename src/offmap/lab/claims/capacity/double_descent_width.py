@@ -25,7 +25,7 @@ from offmap.lab.claims.capacity.least_squares import deviation, excess_risk, lea
             "draws": 400, "noise": 0.5,
         },
     },
-    seconds={"smoke": 0.1, "desk": 6.0, "full": 120.0},
+    seconds={"smoke": 0.07, "desk": 4, "full": 8},
     paper=Paper("Belkin, Hsu & Xu 2020", "https://arxiv.org/abs/1903.07571"),
 )  # fmt: skip
 def double_descent_width(

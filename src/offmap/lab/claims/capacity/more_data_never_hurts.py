@@ -23,7 +23,7 @@ from offmap.lab.claims.capacity.double_descent_sample import risks_of_sizes
             "noise": 0.5,
         },
     },
-    seconds={"smoke": 0.05, "desk": 2.0, "full": 60.0},
+    seconds={"smoke": 0.07, "desk": 1, "full": 10},
     paper=Paper("Nakkiran 2019", "https://arxiv.org/abs/1912.07242"),
     corrected="double_descent_sample",
 )  # fmt: skip

@@ -23,7 +23,7 @@ from offmap.lab.claims.capacity.double_descent_width import even, risks_of_width
             "draws": 400, "noise": 0.5,
         },
     },
-    seconds={"smoke": 0.2, "desk": 8.0, "full": 200.0},
+    seconds={"smoke": 0.1, "desk": 6, "full": 30},
     paper=Paper("Belkin, Hsu & Xu 2020", "https://arxiv.org/abs/1903.07571"),
     corrected="double_descent_width",
 )  # fmt: skip

@@ -22,7 +22,7 @@ PRECISION = 1e-10  # of the first gap: what is smaller is soon rounding
         "desk": {"n": 60, "dimension": 100, "rank": 30, "steps": 5000},
         "full": {"n": 200, "dimension": 300, "rank": 100, "steps": 20000},
     },
-    seconds={"smoke": 0.05, "desk": 0.3, "full": 3.0},
+    seconds={"smoke": 0.01, "desk": 0.02, "full": 0.2},
     paper=Paper("Karimi, Nutini & Schmidt 2016", "https://arxiv.org/abs/1608.04636"),
 )
 def pl_condition(

@@ -24,7 +24,7 @@ PRECISION = 1e-20  # of the first loss: far enough that the slowest direction is
         "desk": {"n": 30, "dimension": 50, "width": 1000, "steps": 5000},
         "full": {"n": 100, "dimension": 150, "width": 4000, "steps": 10000},
     },
-    seconds={"smoke": 0.1, "desk": 2.0, "full": 60.0},
+    seconds={"smoke": 0.03, "desk": 0.3, "full": 20},
     paper=Paper("Liu, Zhu & Belkin 2022", "https://arxiv.org/abs/2003.00307"),
 )
 def pl_tangent_kernel(

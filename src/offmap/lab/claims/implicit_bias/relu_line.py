@@ -1,14 +1,14 @@
 r"""Wide one-hidden-layer ReLU networks on the line, as a linear program over their knots.
 
 A network :math:`f(x) = c + \sum_k a_k (w_k x + b_k)_+` whose weights a and w (not the biases) are
-decayed costs :math:`\sum_k (a_k^2 + w_k^2) / 2`, at least :math:`\sum_k |a_k w_k|`, and no more once
-each neuron is balanced. So a neuron is a knot, a side and a height; the cost is the sum of
+decayed costs :math:`\sum_k (a_k^2 + w_k^2) / 2`, at least :math:`\sum_k |a_k w_k|`, and no more
+once each neuron is balanced. So a neuron is a knot, a side and a height; the cost is the sum of
 magnitudes of the heights.
 """
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linprog
+from scipy.optimize import OptimizeResult, linprog
 
 Points = Float[np.ndarray, " n"]
 
@@ -28,33 +28,37 @@ def least_cost(x: Points, y: Points, knots: Float[np.ndarray, " k"]) -> float:
 
 
 def extremes(
-    x: Points, y: Points, knots: Float[np.ndarray, " k"], at: float
-) -> tuple[float, float]:
-    """The smallest and the largest value at a place, of all networks of least cost."""
+    x: Points, y: Points, knots: Float[np.ndarray, " k"], at: Float[np.ndarray, " places"]
+) -> tuple[Float[np.ndarray, " places"], Float[np.ndarray, " places"]]:
+    """The smallest and the largest values at these places, of all networks of least cost."""
     budget = least_cost(x, y, knots) * (1 + 1e-9)
-    rows, value = hinges(x, knots), hinges(np.array([at]), knots)
-    heights = np.hstack([value[:, :-1], -value[:, :-1], value[:, -1:]])[0]
+    rows = hinges(x, knots)
     limit = np.ones((1, 4 * len(knots) + 1))
     limit[0, -1] = 0
-    low, high = (sign * _solve(sign * heights, rows, y, limit, budget).fun for sign in (1.0, -1.0))
-    return float(low), float(high)
+    values = _both_signs(hinges(at, knots))
+    low = [_solve(each, rows, y, limit, budget).fun for each in values]
+    high = [-_solve(-each, rows, y, limit, budget).fun for each in values]
+    return np.array(low), np.array(high)
 
 
 def _solve(
     cost: np.ndarray, rows: np.ndarray, y: np.ndarray, limit: np.ndarray | None = None,
     budget: float | None = None,
-):  # fmt: skip
+) -> OptimizeResult:  # fmt: skip
     """The linear program over positive and negative heights, and a free offset.
 
     Raises:
         ValueError: If the solver finds none, for instance because knots are missing.
     """
-    equal = np.hstack([rows[:, :-1], -rows[:, :-1], rows[:, -1:]])
     bounds = [(0, None)] * (len(cost) - 1) + [(None, None)]
-    solved = linprog(cost, limit, budget, equal, y, bounds)
+    solved = linprog(cost, limit, budget, _both_signs(rows), y, bounds)
     if not solved.success:
         raise ValueError(f"expected a network through the points, got: {solved.message}")
     return solved
+
+
+def _both_signs(rows: np.ndarray) -> np.ndarray:
+    return np.hstack([rows[:, :-1], -rows[:, :-1], rows[:, -1:]])
 
 
 def slopes(x: Points, y: Points) -> Float[np.ndarray, " pieces"]:

@@ -13,7 +13,7 @@ from offmap.lab.claims.implicit_bias.reweighting_null import SCALES
     effect="Degrees between the classifiers trained with and without the weights.",
     above=5.0,
     scales=SCALES,
-    seconds={"smoke": 0.2, "desk": 1.3, "full": 6.0},
+    seconds={"smoke": 0.08, "desk": 0.5, "full": 5},
     paper=Paper("Byrd & Lipton 2019", "https://arxiv.org/abs/1812.03372"),
     corrected="reweighting_null",
 )

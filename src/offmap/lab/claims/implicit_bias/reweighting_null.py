@@ -29,7 +29,7 @@ SCALES: Mapping[Scale, Mapping[str, Any]] = {
     "weightings: equal, five examples counted fifty times, and spread over a factor of 1000.",
     below=1e-4,
     scales=SCALES,
-    seconds={"smoke": 0.2, "desk": 1.3, "full": 6.0},
+    seconds={"smoke": 0.13, "desk": 0.6, "full": 5},
     paper=Paper("Byrd & Lipton 2019", "https://arxiv.org/abs/1812.03372"),
 )
 def reweighting_null(*, n: int, dimension: int, steps: int, generator: torch.Generator) -> Trial:

@@ -24,7 +24,7 @@ from offmap.lab.claims.implicit_bias.reweighting import angle, separable, weight
         "desk": {"n": 30, "dimension": 50, "penalties": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)},
         "full": {"n": 200, "dimension": 300, "penalties": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)},
     },
-    seconds={"smoke": 0.1, "desk": 0.3, "full": 2.0},
+    seconds={"smoke": 0.01, "desk": 0.03, "full": 1},
     paper=Paper("Byrd & Lipton 2019", "https://arxiv.org/abs/1812.03372"),
 )
 def reweighting_with_penalty(

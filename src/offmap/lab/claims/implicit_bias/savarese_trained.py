@@ -1,4 +1,4 @@
-"""A wide network with weight decay, trained: it connects the dots, where nothing else is as cheap."""
+"""A wide network trained with weight decay connects the dots, where nothing else is as cheap."""
 
 from typing import NamedTuple
 

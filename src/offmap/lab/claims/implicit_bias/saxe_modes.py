@@ -34,7 +34,7 @@ from offmap.lab.claims.implicit_bias.deep_linear import (
             "start": 1e-5,
         },
     },
-    seconds={"smoke": 0.15, "desk": 0.8, "full": 8.0},
+    seconds={"smoke": 0.15, "desk": 1, "full": 8},
     paper=Paper("Saxe, McClelland & Ganguli 2014", "https://arxiv.org/abs/1312.6120"),
 )  # fmt: skip
 def saxe_modes(

@@ -28,7 +28,7 @@ from offmap.lab.claims.implicit_bias.saxe_modes import crossings, trajectory
             "rate": 5e-4,
         },
     },
-    seconds={"smoke": 0.15, "desk": 1.5, "full": 20.0},
+    seconds={"smoke": 0.15, "desk": 0.7, "full": 20},
     paper=Paper("Saxe, McClelland & Ganguli 2014", "https://arxiv.org/abs/1312.6120"),
 )  # fmt: skip
 def saxe_modes_random_init(

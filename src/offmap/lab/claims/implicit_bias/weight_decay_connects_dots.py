@@ -22,11 +22,11 @@ from offmap.lab.claims.implicit_bias.relu_line import (
     "points",
     below=1e-6,
     scales={
-        "smoke": {"sets": 30, "most": 7, "extra": 4},
-        "desk": {"sets": 500, "most": 12, "extra": 10},
+        "smoke": {"sets": 24, "most": 7, "extra": 4},
+        "desk": {"sets": 300, "most": 12, "extra": 8},
         "full": {"sets": 3000, "most": 20, "extra": 20},
     },
-    seconds={"smoke": 0.1, "desk": 3.0, "full": 90.0},
+    seconds={"smoke": 0.1, "desk": 1.5, "full": 90.0},
     paper=Paper("Savarese et al. 2019", "https://arxiv.org/abs/1902.05040"),
     corrected="savarese_1d",
 )

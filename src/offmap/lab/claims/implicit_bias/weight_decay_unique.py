@@ -14,8 +14,8 @@ from offmap.lab.claims.implicit_bias.savarese_unique import draw, picture, sprea
     "range of the data; mean over random sets with two turns to the same side",
     below=1e-3,
     scales={
-        "smoke": {"n": 5, "sets": 4, "extra": 3},
-        "desk": {"n": 7, "sets": 40, "extra": 8},
+        "smoke": {"n": 5, "sets": 3, "extra": 3},
+        "desk": {"n": 7, "sets": 20, "extra": 6},
         "full": {"n": 10, "sets": 200, "extra": 20},
     },
     seconds={"smoke": 0.1, "desk": 2.0, "full": 60.0},

@@ -22,7 +22,7 @@ RATE = 0.05  # of false alarms
         "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
-    seconds={"smoke": 0.4, "desk": 6, "full": 40},
+    seconds={"smoke": 0.45, "desk": 2, "full": 40},
     paper=Paper(
         "Hein, Andriushchenko and Bitterwolf 2019, Why ReLU networks yield high-confidence "
         "predictions far away from the training data",

@@ -21,7 +21,7 @@ COMMONEST = 3
         "desk": {"widths": (128, 128), "epochs": 30, "networks": 10, "images": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 20, "images": 5000},
     },
-    seconds={"smoke": 0.4, "desk": 8, "full": 60},
+    seconds={"smoke": 0.5, "desk": 2.9, "full": 60},
     paper=Paper(
         "Hein, Andriushchenko and Bitterwolf 2019, Why ReLU networks yield high-confidence "
         "predictions far away from the training data",

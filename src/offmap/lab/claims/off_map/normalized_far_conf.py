@@ -39,7 +39,7 @@ class Normalized(nn.Module):
         "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
-    seconds={"smoke": 0.4, "desk": 5, "full": 40},
+    seconds={"smoke": 0.5, "desk": 2.1, "full": 40},
     paper=Paper(
         "Ba, Kiros and Hinton 2016, Layer normalization", "https://arxiv.org/abs/1607.06450"
     ),

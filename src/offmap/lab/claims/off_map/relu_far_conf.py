@@ -20,7 +20,7 @@ SCALES = (1.0, 2.0, 5.0, 10.0, 100.0, 1000.0)
         "desk": {"widths": (128, 128), "epochs": 30, "networks": 5, "rays": 2000},
         "full": {"widths": (128, 128), "epochs": 200, "networks": 10, "rays": 5000},
     },
-    seconds={"smoke": 0.4, "desk": 5, "full": 40},
+    seconds={"smoke": 0.6, "desk": 2.1, "full": 40},
     paper=Paper(
         "Hein, Andriushchenko and Bitterwolf 2019, Why ReLU networks yield high-confidence "
         "predictions far away from the training data",

@@ -16,7 +16,7 @@ from offmap.lab.claims.symbolic.subspace import departure, train, world
         "desk": {"inputs": 100, "dimension": 10, "steps": 500, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
-    seconds={"smoke": 0.2, "desk": 5, "full": 50},
+    seconds={"smoke": 0.2, "desk": 3, "full": 50},
     paper=Paper(
         "Kingma and Ba 2015, Adam: a method for stochastic optimization",
         "https://arxiv.org/abs/1412.6980",

@@ -33,7 +33,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
         "desk": {"inputs": 200, "dead": 50, "examples": 512, "epochs": 30, "networks": 5},
         "full": {"inputs": 784, "dead": 67, "examples": 4096, "epochs": 30, "networks": 5},
     },
-    seconds={"smoke": 0.3, "desk": 5, "full": 100},
+    seconds={"smoke": 0.25, "desk": 5, "full": 100},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

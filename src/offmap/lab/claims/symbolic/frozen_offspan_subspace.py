@@ -20,7 +20,7 @@ RATE, DECAY = 0.05, 1e-3
         "desk": {"inputs": 100, "dimension": 10, "steps": 500, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
-    seconds={"smoke": 0.3, "desk": 10, "full": 100},
+    seconds={"smoke": 0.3, "desk": 4.5, "full": 100},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

@@ -25,7 +25,7 @@ from offmap.train import ensemble_trainer
         "desk": {"epochs": {10: 300, 16: 15}, "networks": 3},
         "full": {"epochs": {10: 3000, 16: 100}, "networks": 10},
     },
-    seconds={"smoke": 0.5, "desk": 20, "full": 60},
+    seconds={"smoke": 0.4, "desk": 4, "full": 60},
     paper=Paper(
         "Marcus 1998, Rethinking eliminative connectionism",
         "https://doi.org/10.1006/cogp.1998.0694",

@@ -19,7 +19,7 @@ from offmap.train import ensemble_trainer
         "desk": {"places": 16, "epochs": 20, "networks": 5},
         "full": {"places": 16, "epochs": 100, "networks": 10},
     },
-    seconds={"smoke": 0.3, "desk": 5, "full": 30},
+    seconds={"smoke": 0.25, "desk": 0.9, "full": 30},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

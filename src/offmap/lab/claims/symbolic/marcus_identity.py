@@ -22,7 +22,7 @@ from offmap.train import ensemble_trainer
         "desk": {"epochs": {10: 500, 16: 20}, "networks": 5},
         "full": {"epochs": {10: 3000, 16: 100}, "networks": 10},
     },
-    seconds={"smoke": 0.3, "desk": 8, "full": 60},
+    seconds={"smoke": 0.3, "desk": 1.7, "full": 60},
     paper=Paper(
         "Marcus 1998, Rethinking eliminative connectionism",
         "https://doi.org/10.1006/cogp.1998.0694",

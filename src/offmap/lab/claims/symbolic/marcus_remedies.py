@@ -56,7 +56,7 @@ def one_for_all() -> nn.Module:
         "desk": {"epochs": {10: 300, 16: 15}, "networks": 3},
         "full": {"epochs": {10: 3000, 16: 100}, "networks": 10},
     },
-    seconds={"smoke": 0.5, "desk": 20, "full": 60},
+    seconds={"smoke": 0.4, "desk": 5, "full": 60},
     paper=Paper(
         "Marcus 1998, Rethinking eliminative connectionism",
         "https://doi.org/10.1006/cogp.1998.0694",

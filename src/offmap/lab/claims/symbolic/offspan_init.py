@@ -26,7 +26,7 @@ from offmap.train import ensemble_trainer
         "desk": {"inputs": 100, "dimension": 10, "steps": 1000, "networks": 5},
         "full": {"inputs": 100, "dimension": 10, "steps": 10_000, "networks": 5},
     },
-    seconds={"smoke": 0.3, "desk": 10, "full": 60},
+    seconds={"smoke": 0.45, "desk": 6, "full": 60},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

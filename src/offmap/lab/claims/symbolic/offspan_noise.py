@@ -21,7 +21,7 @@ from offmap.lab.data import Images
         "desk": {"epochs": 2, "networks": 2},
         "full": {"epochs": 10, "networks": 5},
     },
-    seconds={"smoke": 0.4, "desk": 20, "full": 150},
+    seconds={"smoke": 0.3, "desk": 8, "full": 150},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

@@ -25,7 +25,7 @@ from offmap.numerics.span import Span, trained
         "desk": {"epochs": 1, "networks": 2},
         "full": {"epochs": 10, "networks": 5},
     },
-    seconds={"smoke": 0.3, "desk": 20, "full": 150},
+    seconds={"smoke": 0.1, "desk": 11, "full": 150},
     paper=Paper(
         "Melamed, Yehudai and Vardi 2023, Adversarial examples exist in two-layer ReLU networks "
         "for low dimensional linear subspaces",

@@ -19,7 +19,7 @@ from offmap.lab.claims.symbolic.parities_trained import fresh_and_shown, shown_p
         "desk": {"places": 20, "shown": 1024, "width": 256, "epochs": 25},
         "full": {"places": 20, "shown": 1024, "width": 512, "epochs": 100},
     },
-    seconds={"smoke": 0.4, "desk": 2, "full": 20},
+    seconds={"smoke": 0.45, "desk": 1.7, "full": 20},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

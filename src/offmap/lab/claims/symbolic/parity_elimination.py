@@ -20,7 +20,7 @@ from offmap.lab.claims.symbolic.parities import eliminated
         "desk": {"places": 20, "problems": 50_000},
         "full": {"places": 20, "problems": 200_000},
     },
-    seconds={"smoke": 0.1, "desk": 5, "full": 20},
+    seconds={"smoke": 0.1, "desk": 7.1, "full": 20},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

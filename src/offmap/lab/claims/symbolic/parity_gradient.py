@@ -24,7 +24,7 @@ from offmap.models.mlp import MLP
         "desk": {"places": (2, 4, 6, 8, 10), "width": 16},
         "full": {"places": (2, 4, 6, 8, 10, 12), "width": 16},
     },
-    seconds={"smoke": 0.2, "desk": 5, "full": 100},
+    seconds={"smoke": 0.02, "desk": 1.4, "full": 100},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

@@ -18,7 +18,7 @@ from offmap.lab.claims.symbolic.parities_trained import fresh_and_shown, shown_p
         "desk": {"places": 20, "shown": 2**14, "width": 256, "epochs": 15},
         "full": {"places": 20, "shown": 2**14, "width": 512, "epochs": 60},
     },
-    seconds={"smoke": 0.8, "desk": 20, "full": 200},
+    seconds={"smoke": 0.8, "desk": 14, "full": 200},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

@@ -33,7 +33,7 @@ from offmap.train import ensemble_trainer
             "networks": 10,
         },
     },
-    seconds={"smoke": 0.4, "desk": 15, "full": 100},
+    seconds={"smoke": 0.4, "desk": 11, "full": 100},
     paper=Paper(
         "Barak et al. 2022, Hidden progress in deep learning: SGD learns parities near the "
         "computational limit",

@@ -20,7 +20,7 @@ from offmap.numerics.ranking import auroc
         "desk": {"places": 16, "training": Training((256, 256), 4e-3, 128, 20), "networks": 1},
         "full": {"places": 16, "training": Training((512, 512), 2e-3, 64, 60), "networks": 2},
     },
-    seconds={"smoke": 0.4, "desk": 25, "full": 300},
+    seconds={"smoke": 0.5, "desk": 12, "full": 300},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

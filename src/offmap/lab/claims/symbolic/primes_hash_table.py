@@ -25,7 +25,7 @@ from offmap.numerics.ranking import auroc
         "desk": {"places": 16, "training": Training((128, 128), 4e-3, 256, 40)},
         "full": {"places": 16, "training": Training((128, 128), 4e-3, 256, 200)},
     },
-    seconds={"smoke": 0.8, "desk": 12, "full": 60},
+    seconds={"smoke": 0.7, "desk": 9, "full": 60},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",

@@ -18,7 +18,7 @@ TIMES = (1.0, 2.0, 10.0, 1000.0)
         "desk": {"width": 64, "steps": 500, "networks": 3},
         "full": {"width": 256, "steps": 5000, "networks": 5},
     },
-    seconds={"smoke": 0.2, "desk": 20, "full": 600},
+    seconds={"smoke": 0.16, "desk": 2.2, "full": 600},
     paper=Paper(
         "Xu et al. 2021, How neural networks extrapolate: from feedforward to graph neural "
         "networks",

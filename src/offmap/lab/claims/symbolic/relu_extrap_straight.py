@@ -18,7 +18,7 @@ from offmap.lab.claims.symbolic.rays import TARGETS, far_points, learned
         "desk": {"width": 128, "steps": 1000, "networks": 2},
         "full": {"width": 256, "steps": 5000, "networks": 5},
     },
-    seconds={"smoke": 0.4, "desk": 30, "full": 600},
+    seconds={"smoke": 0.5, "desk": 7.1, "full": 600},
     paper=Paper(
         "Xu et al. 2021, How neural networks extrapolate: from feedforward to graph neural "
         "networks",

@@ -24,7 +24,7 @@ from offmap.lab.claims.symbolic.hinges import (
         "desk": {"waves": 100, "frequencies": 8, "pieces": 64},
         "full": {"waves": 1000, "frequencies": 8, "pieces": 64},
     },
-    seconds={"smoke": 0.03, "desk": 1, "full": 10},
+    seconds={"smoke": 0.02, "desk": 0.33, "full": 10},
     paper=Paper(
         "Yarotsky 2017, Error bounds for approximations with deep ReLU networks",
         "https://arxiv.org/abs/1610.01145",

@@ -28,7 +28,7 @@ POINTS = 256
         "desk": {"widths": (8, 16, 32, 64), "steps": 2000, "networks": 10},
         "full": {"widths": (8, 16, 32, 64), "steps": 20_000, "networks": 20},
     },
-    seconds={"smoke": 0.3, "desk": 15, "full": 150},
+    seconds={"smoke": 0.25, "desk": 8, "full": 150},
     paper=Paper(
         "Yarotsky 2017, Error bounds for approximations with deep ReLU networks",
         "https://arxiv.org/abs/1610.01145",
