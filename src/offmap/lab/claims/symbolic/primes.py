@@ -10,17 +10,16 @@ from offmap.numerics.ranking import auroc
 
 
 @claim(
-    says="Among numbers without the factors 2, 3 and 5, a network that fits the primes it is shown "
-    "ranks those it is not shown no better than chance: the area under the ROC curve is below "
-    "0.54.",
+    says="Among numbers without the factors 2, 3 and 5, a network trained to tell primes ranks "
+    "those that it was not shown no better than chance: the area under the ROC curve is below 0.54.",
     effect="Area under the ROC curve, on numbers not shown, of a network trained to tell primes.",
     below=0.54,
     scales={
         "smoke": {"places": 13, "training": Training((64, 64), 2e-3, 64, 10), "networks": 2},
-        "desk": {"places": 16, "training": Training((256, 256), 4e-3, 128, 20), "networks": 1},
+        "desk": {"places": 16, "training": Training((256, 256), 2e-3, 64, 30), "networks": 1},
         "full": {"places": 16, "training": Training((512, 512), 2e-3, 64, 60), "networks": 2},
     },
-    seconds={"smoke": 0.5, "desk": 12, "full": 300},
+    seconds={"smoke": 0.5, "desk": 25, "full": 300},
     paper=Paper(
         "Shalev-Shwartz, Shamir and Shammah 2017, Failures of gradient-based deep learning",
         "https://arxiv.org/abs/1703.07950",
