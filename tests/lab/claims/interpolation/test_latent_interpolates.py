@@ -1,14 +1,11 @@
 import torch
 
-from offmap.lab.claim import claims
 from offmap.lab.claims.interpolation import latent_interpolates as module
 from offmap.lab.run import find
 
 
 def test_verdict():
-    found = find(["latent_interpolates"], scale="smoke")[0]
-    assert found.verdict == "refuted"
-    assert found.statement.corrected in claims()
+    assert find(["latent_interpolates"], scale="smoke")[0].verdict == "refuted"
 
 
 def test_two_features_would_support_it(monkeypatch, generator):

@@ -26,7 +26,6 @@ SIZES = {"digits": (1400, 397), "mnist": (20_000, 300)}
     },
     seconds={"smoke": 0.3, "desk": 15.0, "full": 40.0},
     paper=Paper("Balestriero, Pesenti & LeCun 2021", "https://arxiv.org/abs/2110.09485"),
-    corrected="hull_latent",
     data={"desk": ("mnist",), "full": ("mnist",)},
 )
 def latent_interpolates(
