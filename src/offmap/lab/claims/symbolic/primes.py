@@ -11,7 +11,7 @@ from offmap.numerics.ranking import auroc
 
 @claim(
     says="Among numbers without the factors 2, 3 and 5, a network trained to tell primes ranks "
-    "those that it was not shown no better than chance: the area under the ROC curve is below 0.54.",
+    "those that it was not shown no better than chance: area under the ROC curve below 0.54.",
     effect="Area under the ROC curve, on numbers not shown, of a network trained to tell primes.",
     below=0.54,
     scales={
