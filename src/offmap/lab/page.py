@@ -97,9 +97,10 @@ def sentence(findings: Sequence[Finding]) -> str:
     some = [f"{n} {said.get(v, v)}" for v, n in counts(findings).items() if n]
     what = "claim" if len(findings) == 1 else "claims"
     return (
-        f"{len(findings)} {what} from deep-learning theory: {words.listed(some or ['none'])}. The "
-        "statement, the effect in one number and the line that it must cross were fixed before it "
-        "ran; the verdict is computed from the 95 % interval of the effect over the seeds."
+        f"{len(findings)} {what} from deep-learning theory: {words.listed(some or ['none'])}. "
+        "Statement, effect and line come before the run; the verdict is computed from the 95 % "
+        "interval of the effect over the seeds. Where sizes or lines owe something to a first "
+        "look, docs/lab.md says so."
     )
 
 
