@@ -1,10 +1,13 @@
 """Every claim that is found keeps every law, and its committed finding is of what it says now."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from offmap.codec import encode
 from offmap.lab.claim import ROOMS, Claim, Paper, Trial, claim, claims
+from offmap.lab.finding import from_json
 from offmap.lab.keep import kept
 from offmap.lab.page import markdown
 from offmap.testing import check_claim
@@ -35,9 +38,7 @@ def test_every_claim_has_a_finding_and_no_finding_is_left_over(findings):
 def test_the_committed_finding_is_of_this_claim(findings, name):
     found, unit = findings[name], claims()[name]
     assert found.statement == unit.statement
-    assert {n: str(v) for n, v in found.parameters.items()} == {
-        n: str(v) for n, v in unit.scales["desk"].items()
-    }
+    assert found.parameters == from_json(json.loads(json.dumps(encode(unit.scales["desk"]))))
     assert len(found.trials) >= 5
     assert found.verdict != "none"
     assert found.provenance["commit"]
@@ -86,14 +87,14 @@ def heavy_claim(*, generator) -> Trial:
 @pytest.mark.parametrize(
     ("unit", "said"),
     [
-        (broken(), "expected a file of its name"),
+        (broken(random_claim), "expected a file of its name, got a_claim"),
         (broken(says="it is"), "expected a sentence"),
         (broken(effect=""), "told in `effect`"),
         (broken(paper=Paper("Nobody", "http://example.org")), "https reference"),
         (broken(seconds={"smoke": 2.0, "desk": 1.0, "full": 3.0}), "seconds that grow"),
         (broken(seconds={"smoke": 9.0, "desk": 9.0, "full": 9.0}), "at most 3 seconds at smoke"),
         (broken(random_claim), "leave torch's random state alone"),
-        (broken(random_claim), "the same seed to give the same trial"),
+        (broken(random_claim), "the same seed to give the same effect"),
         (broken(heavy_claim), "figures of at most 60,000 bytes"),
     ],
 )

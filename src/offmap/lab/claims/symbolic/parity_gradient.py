@@ -65,7 +65,8 @@ def parity_gradient(*, places: tuple[int, ...], width: int, generator: torch.Gen
 
 def _variances(places: int, width: int, generator: torch.Generator) -> tuple[float, float, float]:
     """Variance of the gradient over parities as enumerated and by the law; mean squared slope."""
-    net = MLP(places, (width,), 1).double()
+    with torch.random.fork_rng(devices=[]):  # what it is born with is replaced
+        net = MLP(places, (width,), 1).double()
     weights = {
         name: torch.randn(w.shape, generator=generator, dtype=torch.double)
         for name, w in net.named_parameters()

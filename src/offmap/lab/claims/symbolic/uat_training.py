@@ -78,7 +78,7 @@ def uat_training(
 
 def unscaled(network: torch.nn.Module) -> torch.nn.Module:
     """The network as a function on [0, 2 pi]."""
-    scale = torch.nn.Linear(1, 1, dtype=torch.double)
+    scale = torch.nn.utils.skip_init(torch.nn.Linear, 1, 1, dtype=torch.double)
     with torch.no_grad():
         scale.weight.fill_(2 / LENGTH)
         scale.bias.fill_(-1.0)
