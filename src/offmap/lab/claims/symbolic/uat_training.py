@@ -78,7 +78,8 @@ def uat_training(
 
 def unscaled(network: torch.nn.Module) -> torch.nn.Module:
     """The network as a function on [0, 2 pi]."""
-    scale = torch.nn.utils.skip_init(torch.nn.Linear, 1, 1, dtype=torch.double)
+    with torch.random.fork_rng(devices=[]):  # what it is born with is replaced
+        scale = torch.nn.Linear(1, 1, dtype=torch.double)
     with torch.no_grad():
         scale.weight.fill_(2 / LENGTH)
         scale.bias.fill_(-1.0)
