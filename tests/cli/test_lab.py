@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     """Ctrl-C after the first trial: it is kept, and the same command takes it up."""
     out = tmp_path / "out"
     command = [
-        sys.executable, "-m", "offmap", "lab", "run", QUICK, "--seeds", "200", "--out", str(out)
+        sys.executable, "-m", "offmap", "lab", "run", QUICK, "--seeds", "9999", "--out", str(out)
     ]  # fmt: skip
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
     assert process.returncode == 130
     assert said.startswith("interrupted: finished trials are kept in ")
     first = len(list(out.glob("trials/*.json")))
-    command[command.index("200")] = "2"
+    command[command.index("9999")] = "2"
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     reused = min(first, 2)
