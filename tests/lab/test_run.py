@@ -182,3 +182,12 @@ def test_what_is_kept_is_all_that_was_found(offered, tmp_path):
     (tmp_path / "smoke" / "toy.json").write_text(json.dumps({"kind": "Nonsense"}))
     with pytest.raises(InputError, match=r"the finding .*toy.json cannot be read"):
         kept(tmp_path / "smoke")
+
+
+def test_a_damaged_trial_is_named_and_not_taken_over(offered, tmp_path):
+    offered(made(lambda call: float(call)))
+    find(["toy"], out=tmp_path, seeds=2)
+    next((tmp_path / "trials").glob("toy-1-*.json")).write_text("{")
+    with pytest.raises(InputError, match=r"the finished trial .*toy-1.* cannot be read"):
+        find(["toy"], out=tmp_path, seeds=2)
+    assert find(["toy"], out=tmp_path, seeds=2, fresh=True)[0].verdict != "none"

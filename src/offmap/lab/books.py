@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from offmap.attempt import Failure
+from offmap.attempt import Failure, readable
 from offmap.engine.graph import Task
 from offmap.engine.ledger import Watcher
 from offmap.engine.store import writing
@@ -33,8 +33,7 @@ class Books:
         for task in tasks:
             path = self._path(task)
             if path.exists():
-                kept = from_json(json.loads(path.read_text(encoding="utf-8")))
-                self.done[task.key] = replace(kept, reused=True)
+                self.done[task.key] = replace(_read(path), reused=True)
         self.todo = [task for task in tasks if task.key not in self.done]
         watcher.begin(self.todo, len(self.done))
 
@@ -61,3 +60,15 @@ class Books:
             with writing(self.folder):
                 write_whole(self._path(task), json.dumps(as_json(done)).encode())
         self.watcher.finish(task, done)
+
+
+def _read(path: Path) -> Done:
+    """A finished trial.
+
+    Raises:
+        InputError: If the file was damaged.
+    """
+    return readable(
+        lambda: from_json(json.loads(path.read_text(encoding="utf-8"))),
+        f"the finished trial {path} (remove it, or give --fresh)",
+    )

@@ -10,7 +10,7 @@ from offmap.train import ensemble_trainer
 
 def test_smoke_verdict():
     finding = find(["marcus_false_remedies"], scale="smoke")[0]
-    assert finding.verdict == "supported"
+    assert finding.verdict == "inconclusive"  # five small trials do not decide
     assert finding.parts["one odd number, 10 places"].value > 0.0  # something, not nothing
 
 

@@ -6,7 +6,7 @@ from offmap.lab.run import find
 
 def test_smoke_verdict():
     finding = find(["primes"], scale="smoke")[0]
-    assert finding.verdict == "supported"
+    assert finding.verdict == "inconclusive"  # five small trials do not decide
     assert finding.parts["remainder by 16, not shown"].low > 0.99  # the controls are learned
     assert finding.parts["upper third, not shown"].low > 0.99
     assert finding.parts["primes, shown"].low > 0.6  # what is shown is being stored
