@@ -16,8 +16,8 @@ from offmap.train import ensemble_trainer
 
 @claim(
     says="None of these lets a network that is shown even numbers copy a tenth of the odd ones: "
-    "places coded as -1 and 1; a single odd number added; weight decay; only the difference from the "
-    "input left to learn, under cross-entropy.",
+    "places coded as -1 and 1; a single odd number added; weight decay; only the difference from "
+    "the input left to learn, under cross-entropy.",
     effect="Share of the odd numbers that come out right; the largest over changes and lengths.",
     below=0.1,
     scales={
