@@ -80,6 +80,7 @@ def test_places_on_the_ruler(findings):
     numbers = [0.5, 1.0, 1.1, 0.9]
     places = [*found.lines, *found.seeds]
     slope = (places[1] - places[0]) / 0.5
+    assert slope > 0
     for number, place in zip(numbers, places, strict=True):
         assert place == pytest.approx(places[0] + slope * (number - 0.5), abs=0.02)
     assert 0 < min(found.low, *places) < max(found.high, *places) < 100
