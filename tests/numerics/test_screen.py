@@ -25,9 +25,11 @@ def squares(queries, bank):
 @pytest.fixture
 def small(monkeypatch):
     """Slabs of a few rows, so that a small bank has many, and few of them at a time."""
-    monkeypatch.setattr(module, "WIDTH", 80)
-    monkeypatch.setattr(module, "CACHE", 1000)
+    monkeypatch.setattr(module, "WIDTH", 140)
+    monkeypatch.setattr(module, "FOLDS", 2)
+    monkeypatch.setattr(module, "CACHE", 5000)
     monkeypatch.setattr(module, "HELD", 9000)
+    monkeypatch.setattr(module, "TOGETHER", 5)
     monkeypatch.setattr(module, "CHUNK", 70)
     monkeypatch.setattr(module, "SAMPLE", 200)
 

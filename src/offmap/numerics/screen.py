@@ -24,8 +24,10 @@ __all__ = ["COLUMNS", "Screen", "screen"]
 
 COLUMNS = 16  # of a shortened row: along the axes, the distance from them, the squared length
 WIDTH = 4096  # rows beside one another: of those in a column the smallest bound is looked at first
-CACHE = 2**19  # bounds at a time: they stay in the cache until they have been looked through
-HELD = 2**24  # bounds kept at once
+FOLDS = 8  # in which the columns in turn are laid beside one another
+CACHE = 2**18  # bounds at a time: they stay in the cache until they have been looked through
+HELD = 2**22  # bounds kept at once, so that these stay in the next larger one,
+TOGETHER = 16  # but no fewer queries at a time: each time all rows are read
 SAMPLE = 1024  # rows from which the axes are taken
 CHUNK = 8192  # rows shortened at a time
 RANGE = (1e-30, 1e37)  # of squared lengths whose sums and products float32 can hold
@@ -35,7 +37,7 @@ class Screen(NamedTuple):
     """The rows of a bank, shortened."""
 
     axes: Float64[Tensor, "d r"]  # orthonormal columns
-    rows: Float[Tensor, "w e"]  # filled up with infinities to a multiple of `WIDTH`
+    slabs: Float[Tensor, "s e w"]  # of `WIDTH` rows, the last one filled up with infinities
     reach: Float64[Tensor, ""]  # length of the longest row
 
     def lowest(
@@ -45,22 +47,21 @@ class Screen(NamedTuple):
 
         Args:
             queries: The points to look up.
-            count: How many rows; at most `WIDTH`, and as many as there are. For a query that is no
-                number they are any, perhaps beyond the last.
+            count: How many rows; at most `WIDTH` / `FOLDS`, and as many as there are. For a query
+                that is no number they are any, perhaps beyond the last.
         """
-        found = [
-            self._lowest(some, count) for some in queries.split(max(1, HELD // len(self.rows)))
-        ]
+        step = max(TOGETHER, HELD // (len(self.slabs) * self.slabs.shape[2]))
+        found = [self._lowest(some, count) for some in queries.split(step)]
         rows, floor = zip(*found, strict=True)
         return torch.cat(rows), torch.cat(floor)
 
     def _lowest(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         short = _shortened(queries, self.axes)
-        asked = functional.pad(-2 * short, (0, 1), value=1.0).to(self.rows.dtype)
-        row, score = _smallest(asked, self.rows, count)
+        asked = functional.pad(-2 * short, (0, 1), value=1.0).to(self.slabs.dtype)
+        row, score = _smallest(asked, self.slabs, count)
         length = torch.linalg.vector_norm(short, dim=1)
         size = (length + self.reach).square()
-        floor = score.amax(dim=1) + length.square() - _slack(size, self.rows)
+        floor = score.amax(dim=1) + length.square() - _slack(size, self.slabs)
         safe = (size > RANGE[0]) & (size < RANGE[1])  # beyond, bounds are rounded to anything
         return row, torch.where(safe, floor, -torch.inf)
 
@@ -82,7 +83,8 @@ def screen(bank: Float[Tensor, "m d"]) -> Screen:
     missing = -len(rows) % WIDTH
     rows = functional.pad(rows, (0, 0, 0, missing))
     rows[len(short) :, -1] = torch.inf
-    return Screen(axes, rows, square.max().sqrt())
+    slabs = rows.reshape(-1, WIDTH, rows.shape[1]).transpose(1, 2).contiguous()
+    return Screen(axes, slabs, square.max().sqrt())
 
 
 def _shortened(
@@ -94,24 +96,36 @@ def _shortened(
     return torch.cat((along, off), dim=1)
 
 
-def _smallest(asked: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _smallest(asked: Tensor, slabs: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The rows whose products with each query are smallest, and these."""
-    step = WIDTH * max(1, CACHE // (WIDTH * max(1, len(asked))))
-    parts = [(asked @ some.T).unflatten(1, (-1, WIDTH)) for some in rows.split(step)]
-    lowest = parts[0].amin(dim=1)
-    for part in parts[1:]:
-        lowest = torch.minimum(lowest, part.amin(dim=1))
-    column = lowest.topk(count, largest=False, sorted=False).indices
-    opened = [part.gather(2, column[:, None].expand(-1, part.shape[1], -1)) for part in parts]
-    score, place = torch.cat(opened, dim=1).flatten(1).topk(count, largest=False, sorted=False)
-    return place // count * WIDTH + column.gather(1, place % count), score
+    scores = asked.new_empty(len(slabs), len(asked), slabs.shape[2])
+    lowest = torch.full_like(scores[0], torch.inf)
+    step = max(1, CACHE // max(1, lowest.numel()))
+    for some, score in zip(slabs.split(step), scores.split(step), strict=True):
+        torch.bmm(asked.expand(len(some), -1, -1), some, out=score)
+        least = score[0] if len(score) == 1 else score.amin(dim=0)
+        torch.minimum(lowest, least, out=lowest)
+    folds = lowest.unflatten(1, (FOLDS, -1)).transpose(0, 1)
+    fold = folds.amin(dim=0).topk(count, largest=False, sorted=False).indices
+    column, _ = _opened(folds, fold)
+    return _opened(scores, column)
 
 
-def _slack(size: Tensor, rows: Tensor) -> Tensor:
+def _opened(
+    table: Float[Tensor, "s n w"], column: Int64[Tensor, "n c"]
+) -> tuple[Int64[Tensor, "n c"], Float[Tensor, "n c"]]:
+    """The c smallest numbers of each n if they lie in these columns: their places, and they."""
+    count, width = column.shape[1], table.shape[2]
+    inside = table.gather(2, column.expand(len(table), -1, -1)).transpose(0, 1).flatten(1)
+    score, place = inside.topk(count, largest=False, sorted=False)
+    return place // count * width + column.gather(1, place % count), score
+
+
+def _slack(size: Tensor, slabs: Tensor) -> Tensor:
     """What rounding may have added to a squared bound, and taken from a squared distance.
 
     With u half a unit in the last place and L the length of the query plus that of a row: rounding
     the shortened points moves the squared bound by up to 2 u L^2, the product of e columns by up to
     (e + 2) u L^2, and a squared distance from differences by up to 4 u L^2. This is twice the sum.
     """
-    return (rows.shape[1] + 8) * torch.finfo(rows.dtype).eps * size
+    return (slabs.shape[1] + 8) * torch.finfo(slabs.dtype).eps * size

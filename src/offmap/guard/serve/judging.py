@@ -75,9 +75,7 @@ class Judge:
             mine = [jobs[place] for place in places]
             rows = [len(job.inputs) for job in mine]
             inputs = mine[0].inputs if len(mine) == 1 else torch.cat([job.inputs for job in mine])
-            counted = torch.tensor([job.counted for job in mine]).repeat_interleave(
-                torch.tensor(rows)
-            )
+            counted = torch.tensor([job.counted for job in mine for _ in range(len(job.inputs))])
             self.metrics.batches.observe(len(inputs))
             done = (
                 self._answered(inputs, counted, rows)

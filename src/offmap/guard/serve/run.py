@@ -1,5 +1,6 @@
 """The service as a process: uvicorn, on loopback unless told, stopped gracefully."""
 
+import gc
 import logging
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def serve(
     )  # fmt: skip
     if token is None and host not in LOOPBACK:
         logs.say("anyone who reaches this address may ask: there is no token", logging.WARNING)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: to walk it again and again would hold up requests
     try:
         uvicorn.Server(config).run()
     except SystemExit as end:  # uvicorn's way to say that it could not start
