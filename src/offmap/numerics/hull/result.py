@@ -16,8 +16,9 @@ class Membership:
     computation is subtracted, on normal.q - max_i normal.x_i. Otherwise it is *inside*: `weights`,
     non-negative and of sum 1, of the points `rows` make a point at the distance `residual` from
     it, which within the points' span is no more than float64 rounding explains, and with what lies
-    off the span no more than `tolerance` times the root-mean-square radius of the points. Outside
-    comes first: a proof needs no tolerance.
+    off the span no more than `tolerance` times the root-mean-square radius of the points. (Should
+    rounding leave neither a direction nor weights to be found, so near to the hull, the tolerance
+    decides within the span as well.) Outside comes first: a proof needs no tolerance.
 
     `boundary` is false where a ball about the query, of that radius and in the span, is proved to
     lie on the query's side. Where it is true not much should be read into the side: rounding of

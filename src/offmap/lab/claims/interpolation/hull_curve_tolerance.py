@@ -8,7 +8,6 @@ from torch import Tensor
 
 from offmap.figures import Curve
 from offmap.lab.claim import Paper, Trial, claim
-from offmap.lab.claims.interpolation.proved import proved_inside
 from offmap.lab.worlds import gaussian
 from offmap.numerics.hull import membership
 
@@ -70,7 +69,7 @@ def shares(
     for _ in range(curves):
         points = spline(gaussian(knots, dimension, generator=generator), count + queries, generator)
         found = membership(points[:count], points[count:], gap=0.1)
-        inside.append(proved_inside(found, points[:count]))
+        inside.append(found.inside)
         near.append(found.inside | (found.distance_high.square() < SQUARE))
     return torch.cat(inside).double().mean().item(), torch.cat(near).double().mean().item()
 
