@@ -188,6 +188,16 @@ def test_the_alarm_refuses_or_warns(guard, fresh):
         assert all("left the map" in one.detail and not one.accepted for one in drifted)
 
 
+def test_traffic_and_others_are_told_apart_in_one_batch(guard, fresh):
+    alarm, alone = (StreamAlarm.of(guard.ruler.level) for _ in range(2))
+    judge = Judge(guard, alarm, "warn", 64, Metrics("digits", guard.facts))
+    judge([Job(fresh[:9]), Job(fresh[9:20], counted=False), Job(fresh[20:23])])
+    traffic = torch.cat((fresh[:9], fresh[20:23]))
+    Judge(guard, alone, "warn", 64, Metrics("digits", guard.facts))([Job(traffic)])
+    assert alarm.count == 12
+    assert alarm.log_wealth == pytest.approx(alone.log_wealth, abs=1e-4)
+
+
 def test_many_clients_at_once(client, guard, fresh):
     """Each is told of its own inputs, whoever else asks."""
     ask = client()
