@@ -15,6 +15,7 @@ from offmap.guard.strangers import FAMILIES
 from offmap.numerics.conformal import needed
 
 ALPHA = 0.05
+AIM = 0.01  # AUROC given away to the best score in hindsight, at most
 
 
 class Result(TypedDict):
@@ -119,13 +120,17 @@ def given_away(results: Sequence[Result], how: str) -> list[float]:
 
 
 def overall(every: Mapping[str, Sequence[Result]]) -> str:
-    """What the choice gives away on average over the data sets."""
-    parts = []
+    """What the choice gives away on average over the data sets, and where it is more than that."""
+    parts, missed = [], []
     for how in next(iter(every.values()))[0]["chosen"]:
-        columns = [given_away(results, how) for results in every.values()]
-        parts.append(f"{over_seeds([mean(row) for row in zip(*columns, strict=True)])} ({how})")
+        given = {kind: given_away(results, how) for kind, results in every.items()}
+        seeds = zip(*given.values(), strict=True)
+        parts.append(f"{over_seeds([mean(row) for row in seeds])} ({how})")
+        missed += [kind for kind, values in given.items() if mean(values) > AIM]
+    alone = f" Taken alone, {' and '.join(dict.fromkeys(missed))} misses it." if missed else ""
     return (
-        f"On average over {', '.join(every)} it gives away {' and '.join(parts)}: the aim is 0.01."
+        f"On average over {', '.join(every)} it gives away {' and '.join(parts)}; the aim is "
+        f"{AIM}.{alone}"
     )
 
 
