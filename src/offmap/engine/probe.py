@@ -1,7 +1,8 @@
 """What an audit will cost, from a short timed rehearsal on the user's own model.
 
 Every unit of work runs on two small samples of the data; a straight line through the two times is
-carried on to the real size. Neighbor searches are timed apart, since they cost pairs, not rows.
+carried on to the real size. Of little data the samples are smaller still: a rehearsal should not
+take as long as the work. Neighbor searches are timed apart, since they cost pairs, not rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ from offmap.reading import Reading
 from offmap.run import Split, TrainingRun
 from offmap.table import TensorTable
 
-SMALL, LARGE = 64, 256  # rows of the two rehearsals
+LEAST, MOST = 64, 256  # rows of the larger rehearsal: between them, a quarter of the longest split
+STEP = 4  # times the rows of the smaller one
 SEARCH_QUERIES, SEARCH_BANK, SEARCH_BYTES = 512, 16384, 64 * 2**20
 SEARCHES = ("neighbors", "feature_neighbors")
 
@@ -65,10 +67,17 @@ def _rehearse(
         if not choice.reason:
             once.setdefault(choice.measure.name, _one_seed(choice))
     times: dict[tuple[str, str], dict[int, float]] = {}
-    for size in (SMALL, SMALL, LARGE):  # the first one warms up, and is written over
+    small, large = sizes(max(map(len, run.splits.values())))
+    for size in (small, small, large):  # the first one warms up, and is written over
         for task, seconds in _timed(_miniature(run, size), list(once.values()), seed):
             times.setdefault((task.kind, task.unit), {})[_rows(task, size)] = seconds
     return {what: _line(seen, _power(*what)) for what, seen in times.items()}
+
+
+def sizes(rows: int) -> tuple[int, int]:
+    """Rows of the two rehearsals, if the longest split has so many."""
+    large = min(MOST, max(LEAST, rows // 4))
+    return large // STEP, large
 
 
 def _power(kind: str, unit: str) -> float:
