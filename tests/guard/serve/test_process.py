@@ -1,5 +1,6 @@
 """The service as a process: signals, slow clients, a kill under load. Plain sockets throughout."""
 
+import gc
 import json
 import signal
 import socket
@@ -8,6 +9,8 @@ from contextlib import closing, suppress
 from time import monotonic, sleep
 
 import pytest
+
+from offmap.guard.serve.run import serve
 
 ROW = [0.9, 0.1, 0.2, 0.3]
 FAR = [0.0, 0.0, 0.0, 1.0]  # where no class has any evidence
@@ -203,3 +206,15 @@ def test_a_kill_under_load_and_a_restart(server, tmp_path):
 def test_what_cannot_be_started_says_so(server):
     with pytest.raises(AssertionError, match="InputError: expected an address that is free"):
         server(host="203.0.113.1")  # an address that nobody has
+
+
+def test_what_is_loaded_is_never_walked_again(guard, monkeypatch):
+    """A full collection of it would hold up every request, a few times a minute or more."""
+    frozen = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda _: frozen.append(gc.get_freeze_count()))
+    before = gc.get_freeze_count()
+    try:
+        serve(guard, port=0, drift=None)
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > before + 10_000
