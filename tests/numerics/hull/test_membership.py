@@ -271,9 +271,10 @@ def test_linear_programs_have_the_last_word(monkeypatch):
     assert other.residual[other.inside].max() < 1e-13
 
 
-@pytest.mark.parametrize("dimension", [2, 3, 5])
-def test_no_point_of_the_moment_curve_is_inside_the_hull_of_others(dimension, generator):
+@pytest.mark.parametrize(("dimension", "seed"), [(3, 0), (5, 2)])  # some that were called inside
+def test_no_point_of_the_moment_curve_is_inside_the_hull_of_others(dimension, seed, generator):
     """(t - s)^2 is the square of the gap, down to 1e-13 of the curve's size among 30,000 points."""
+    generator.manual_seed(seed)
     points, queries = (
         (2 * torch.rand(n, 1, dtype=torch.double, generator=generator) - 1)
         ** torch.arange(1, dimension + 1)
