@@ -33,7 +33,8 @@ from offmap.guard.fit import fit_guard
 from offmap.guard.seeing import Sight
 from offmap.guard.strangers import FAMILIES
 from offmap.guard.trial import Panel, panel
-from offmap.numerics.conformal import knots, p_value
+from offmap.numerics.conformal import knots
+from offmap.numerics.corners import p_value
 from offmap.numerics.detection import detect
 from offmap.passes import evaluating, feature_layer
 from offmap.seeds import derive

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from offmap.guard.stream import State, StreamAlarm, _count
-from offmap.numerics.conformal import grouped_knots, knots, levels, p_value
+from offmap.numerics.conformal import grouped_knots, knots, levels
+from offmap.numerics.corners import p_value
 
 RISK = 0.1
 

@@ -9,7 +9,7 @@ from scipy import integrate, special, stats
 from torch import Tensor, nn
 
 from offmap.guard.guard import Guard
-from offmap.numerics.conformal import threshold
+from offmap.numerics.corners import threshold
 from offmap.run import Split
 
 

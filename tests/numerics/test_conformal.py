@@ -17,12 +17,11 @@ from offmap.numerics.conformal import (
     knots,
     levels,
     needed,
-    p_value,
     p_values,
     realized,
     simes_levels,
-    threshold,
 )
+from offmap.numerics.corners import p_value, pieces, placed, threshold
 
 ANY_SCORES = st.lists(
     st.one_of(
@@ -211,6 +210,21 @@ def test_agrees_with_numpy_interpolation(generator):
     row = knots(calibration, confidence=0.9)
     expected = np.interp(scores.numpy(), row.position.numpy(), row.level.numpy())
     assert np.abs(_judged(scores, calibration, confidence=0.9).numpy() - expected).max() < 1e-14
+
+
+def test_at_a_corner_it_is_the_very_level(generator):
+    """Which may be alpha."""
+    row = knots(_normal(generator, 300), confidence=0.9)
+    found = p_value(row.position, row.position[None], row.level[None])
+    assert found.tolist() == row.level.tolist()
+
+
+def test_between_corners_too_close_for_a_slope_it_stays_above():
+    position = torch.tensor([[0.0, 1e-310, 1.0]], dtype=torch.double)
+    level = torch.tensor([[0.9, 0.5, 0.1]], dtype=torch.double)
+    scores = torch.tensor([-1.0, 0.0, 5e-311, 1e-310, 0.5, 1.0, 2.0], dtype=torch.double)
+    found = p_value(scores, position, level).tolist()
+    assert found == [0.9, 0.9, 0.9, 0.5, pytest.approx(0.3), 0.1, 0.1]
 
 
 def test_scores_that_are_no_numbers_get_the_smallest_p_value():
@@ -464,7 +478,7 @@ def test_share_of_false_discoveries_with_ten_percent_strangers(continuous):
 # ------------------------------------------------------------------------------- in other hands
 
 
-BARE = inspect.unwrap(p_value)  # without the shape checks of tests, which do not compile
+BARE = inspect.unwrap(placed)  # without the shape checks of tests, which do not compile
 
 
 class _Judge(torch.nn.Module):
@@ -474,10 +488,10 @@ class _Judge(torch.nn.Module):
         group = torch.arange(3).repeat_interleave(torch.tensor([500, 20, 90]))
         table = grouped_knots(_normal(generator, 610), group, 3)
         self.register_buffer("position", table.position)
-        self.register_buffer("level", table.level)
+        self.register_buffer("lines", pieces(*table))
 
     def forward(self, scores: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
-        return BARE(scores, self.position, self.level, group)
+        return BARE(scores, self.position, self.lines, group)
 
 
 def _cases() -> tuple[torch.Tensor, torch.Tensor]:

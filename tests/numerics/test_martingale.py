@@ -8,7 +8,7 @@ import torch
 from scipy import integrate
 
 from offmap.numerics.conformal import levels
-from offmap.numerics.martingale import BETS, Wealth, alarmed, log_wealth, updated
+from offmap.numerics.martingale import BETS, CAP, RESERVE, Wealth, alarmed, updated
 
 RISK = 0.05  # of an unlucky calibration set, and again of luck in the stream
 
@@ -38,9 +38,25 @@ def _judged(generator: torch.Generator, scores: torch.Tensor, level: torch.Tenso
     return level[len(calibration) - torch.searchsorted(calibration, scores)]
 
 
-def _peaks(p: torch.Tensor) -> torch.Tensor:
-    start = torch.tensor(Wealth().stakes, dtype=torch.double)
-    return torch.cat([log_wealth(part, start)[0].amax(dim=-1) for part in p.split(16)])
+def _paths(p: torch.Tensor) -> np.ndarray:
+    """Log of the wealth after each p-value of many streams [r n] at once.
+
+    With F_t the product of f so far, A_t = F_t (A_0 + the sum of what is added at j over F_j): one
+    cumulative sum in logarithms for each bet.
+    """
+    values, time = p.numpy()[:, None], np.arange(1.0, p.shape[1] + 1)
+    reserve = 1 / (RESERVE + np.log1p(np.arange(p.shape[1] + 1)))
+    below, share = np.array(BETS).T[:, :, None]
+    gain = np.log1p(share * (2 * np.maximum(1 - values / below, 0) / below - 1)).cumsum(axis=-1)
+    added = np.log(np.log1p(1 / time) * reserve[1:] * reserve[:-1])
+    first = np.full_like(gain[..., :1], math.log(1 - reserve[0]))
+    stake = np.concatenate((first, added - gain), axis=-1)
+    stake = np.logaddexp.accumulate(stake, axis=-1)[..., 1:] + gain
+    return np.logaddexp(np.log(reserve[1:]), np.logaddexp.reduce(stake, axis=1) - math.log(8))
+
+
+def _peaks(p: torch.Tensor) -> np.ndarray:
+    return np.concatenate([_paths(part).max(axis=1) for part in p.split(16)])
 
 
 def test_bets_are_fair_and_never_rise():
@@ -58,13 +74,12 @@ def test_wealth_follows_the_recursion(generator):
     p = _uniform(generator, 300) ** 1.5
     p[100], p[200] = 0.0, 1.0
     path, stakes = _slow(p.tolist())
-    found, last = log_wealth(p, torch.tensor(Wealth().stakes, dtype=torch.double))
-    assert found.exp().tolist() == pytest.approx(path, rel=1e-9)
-    assert last.exp().tolist() == pytest.approx(stakes, rel=1e-9)
+    assert np.exp(_paths(p[None])[0]).tolist() == pytest.approx(path, rel=1e-9)
     state = updated(Wealth(), p)
     assert state.count == 300
-    assert state.now == pytest.approx(math.log(path[-1]))
-    assert state.peak == pytest.approx(math.log(max(path)))
+    assert [math.exp(stake) for stake in state.stakes] == pytest.approx(stakes, rel=1e-9)
+    assert state.now == pytest.approx(math.log(path[-1]), rel=1e-9)
+    assert state.peak == pytest.approx(math.log(max(path)), rel=1e-9)
     assert path[state.peak_at - 1] == max(path)
 
 
@@ -81,17 +96,16 @@ def test_batches_do_not_matter_and_the_state_survives_json(generator):
 
 def test_wealth_starts_at_one_and_has_mean_one_on_uniform_p_values():
     generator = torch.Generator().manual_seed(1)
-    start = torch.tensor(Wealth().stakes, dtype=torch.double)
-    assert _slow([])[1] == pytest.approx(start.exp().tolist())
-    wealth = log_wealth(_uniform(generator, 50_000, 4), start)[0].exp()
-    slack = 4 * wealth.std(dim=0) / 50_000**0.5
-    assert ((wealth.mean(dim=0) - 1).abs() <= slack).all()
+    assert _slow([])[1] == pytest.approx(np.exp(Wealth().stakes).tolist())
+    wealth = np.exp(_paths(_uniform(generator, 50_000, 4)))
+    slack = 4 * wealth.std(axis=0) / 50_000**0.5
+    assert (np.abs(wealth.mean(axis=0) - 1) <= slack).all()
 
 
 def test_uniform_p_values_reach_one_over_risk_with_at_most_that_chance():
     """Ville: 1,000 streams of 2,000; not idly, for a large part of the chance is used."""
     generator = torch.Generator().manual_seed(2)
-    reached = (_peaks(_uniform(generator, 1000, 2000)) >= -math.log(RISK)).double().mean().item()
+    reached = (_peaks(_uniform(generator, 1000, 2000)) >= -math.log(RISK)).mean()
     assert reached <= RISK + 4 * (RISK * (1 - RISK) / 1000) ** 0.5
     assert reached > RISK / 5
 
@@ -105,7 +119,7 @@ def test_false_alarms_of_a_long_stream_beside_a_fixed_calibration_set():
     ):
         streams = _uniform(generator, sets, 10_000)
         p = torch.stack([_judged(generator, scores, level) for scores in streams])
-        rates[name] = (_peaks(p) >= -math.log(RISK)).double().mean().item()
+        rates[name] = (_peaks(p) >= -math.log(RISK)).mean()
     assert rates["conditional"] <= 2 * RISK + 4 * (2 * RISK * (1 - 2 * RISK) / 1000) ** 0.5
     assert rates["marginal"] > 2 * RISK + 0.1
 
@@ -125,9 +139,8 @@ def test_finds_gross_and_mild_drift_after_a_quiet_day(generator, strange, most):
         late = strange(scores[first:], _uniform(generator, 1500))
         scores = torch.cat((scores[:first], late))
         p = _judged(generator, scores, levels(2000, confidence=0.99, simultaneous=True))
-        path, _ = log_wealth(p, torch.tensor(Wealth().stakes, dtype=torch.double))
-        over = (path >= math.log(100)).nonzero()
-        delays.append(int(over[0]) + 1 - first if len(over) else 10_000)
+        over = np.flatnonzero(_paths(p[None])[0] >= math.log(100))
+        delays.append(over[0] + 1 - first if len(over) else 10_000)
     assert min(delays) > 0
     assert np.median(delays) <= most
 
@@ -152,6 +165,17 @@ def test_alarm_stays(generator):
     assert alarmed(later, 0.001)
     assert (later.peak, later.peak_at) == (state.peak, 30)
     assert updated(later, torch.zeros(0)) == later
+
+
+def test_wealth_has_a_limit_and_falls_from_it():
+    """However long everything is strange; a state from before there was a limit included."""
+    for state in (Wealth(), Wealth(10, (2000.0,) * len(BETS), 2000.0, 2000.0, 10)):
+        high = updated(state, torch.zeros(500, dtype=torch.double))
+        assert max(high.stakes) == pytest.approx(math.log(CAP))
+        assert high.now == pytest.approx(math.log(CAP), rel=0.01)
+        assert high.peak == max(high.now, state.peak)
+        low = updated(high, torch.ones(100, dtype=torch.double))
+        assert low.now < high.now and low.peak == high.peak and low.peak_at == high.peak_at
 
 
 def test_refuses_what_makes_no_sense():

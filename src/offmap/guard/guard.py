@@ -85,21 +85,19 @@ class Guard(nn.Module):
         out, seen = self.sight.look(clean)
         classes = out.argmax(dim=-1) if self.sight.classifies else None
         score, p = self.ruler(seen, classes)
-        zero = torch.zeros_like(classes if classes is not None else kept, dtype=torch.int8)
-        reason = torch.where(p <= self.ruler.rate, zero + OFF_MAP, zero)
+        reason = torch.where(p <= self.ruler.rate, OFF_MAP, 0)
         if self.sure is not None:
             doubt = out.double().log_softmax(dim=-1).amax(dim=-1) <= self.sure
-            reason = torch.where((reason == 0) & doubt, zero + UNCERTAIN, reason)
+            reason = torch.where((reason == 0) & doubt, UNCERTAIN, reason)
         if self.dispute is not None:
             _, shared = self.dispute(seen, classes)
             differ = shared <= self.dispute.rate
-            reason = torch.where((reason == 0) & differ, zero + DISPUTED, reason)
-        reason = torch.where(kept, reason, zero + CONTRACT)
-        nothing = torch.full_like(p, torch.nan)
-        said = out if classes is None else torch.where(kept, classes, torch.full_like(classes, -1))
+            reason = torch.where((reason == 0) & differ, DISPUTED, reason)
+        reason = torch.where(kept, reason, CONTRACT).to(torch.int8)
+        said = out if classes is None else torch.where(kept, classes, -1)
         verdict = Verdict(
-            said, torch.where(kept, p, nothing), reason == 0, reason,
-            torch.where(kept, score, nothing),
+            said, torch.where(kept, p, torch.nan), reason == 0, reason,
+            torch.where(kept, score, torch.nan),
         )  # fmt: skip
         return verdict, seen
 

@@ -14,7 +14,7 @@ from offmap.guard.descent import Ball, descend
 from offmap.guard.guard import Guard
 from offmap.guard.ruler import Ruler
 from offmap.guard.verdict import Verdict
-from offmap.numerics.conformal import threshold
+from offmap.numerics.corners import threshold
 from offmap.score import Seen
 
 SPREAD = (0.1, 0.9)  # quantiles of the calibration scores, one unit of score apart

@@ -3,7 +3,7 @@
 from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
-from offmap.numerics.conformal import p_value
+from offmap.numerics.corners import pieces, placed
 from offmap.score import Seen
 
 
@@ -19,6 +19,7 @@ class Ruler(nn.Module):
 
     position: Tensor
     level: Tensor
+    pieces: Tensor
 
     def __init__(
         self,
@@ -31,6 +32,12 @@ class Ruler(nn.Module):
         self.score, self.rate = score, rate
         self.register_buffer("position", position)
         self.register_buffer("level", level)
+        self._join()
+        self.register_load_state_dict_post_hook(lambda module, _: module._join())
+
+    def _join(self) -> None:
+        """Find what every p-value needs: the lines between the knots."""
+        self.register_buffer("pieces", pieces(self.position, self.level), persistent=False)
 
     def forward(
         self, seen: Seen, group: Int[Tensor, " n"] | None
@@ -38,4 +45,4 @@ class Ruler(nn.Module):
         """Score and p-value of each row; `group` [n] is its predicted class."""
         score = self.score(seen)
         group = None if len(self.position) == 1 else group
-        return score, p_value(score, self.position, self.level, group)
+        return score, placed(score, self.position, self.pieces, group)

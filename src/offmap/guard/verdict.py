@@ -33,10 +33,7 @@ def within(inputs: Shaped[Tensor, "n ..."], facts: Facts) -> Bool[Tensor, "n ...
     """Whether each number keeps the contract."""
     low, high = facts.domain.low, facts.domain.high
     slack = 1e-6 * max(1.0, abs(low or 0.0), abs(high or 0.0))
-    floats = inputs.is_floating_point()
-    good = inputs.isfinite() if floats else torch.ones_like(inputs, dtype=torch.bool)
-    if low is not None:
-        good = good & (inputs >= low - slack)
-    if high is not None:
-        good = good & (inputs <= high + slack)
-    return good
+    most = torch.finfo(inputs.dtype).max if inputs.is_floating_point() else torch.inf
+    least = -most if low is None else max(-most, low - slack)
+    most = most if high is None else min(most, high + slack)
+    return (inputs >= least) & (inputs <= most)  # neither holds for what is no number

@@ -113,19 +113,17 @@ class Tiles(NamedTuple):
     def _screened(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Behind the screen; what it does not prove, among all rows."""
         assert self.screen is not None
-        found = [
-            behind(block, self.bank, self.screen, k)
-            for block in queries.split(self._step(SCREENED))
-        ]
-        distance, index, proven = (torch.cat(parts) for parts in zip(*found, strict=True))
+        step = self._step(SCREENED)
+        if len(queries) > step:
+            found = [self._screened(block, k) for block in queries.split(step)]
+            distance, index = zip(*found, strict=True)
+            return torch.cat(distance), torch.cat(index)
+        distance, index, proven = behind(queries, self.bank, self.screen, k)
+        if bool(proven.all()):
+            return distance, index
         open_ = (~proven).nonzero()[:, 0]
-        if len(open_):
-            other, rows = self._searched(queries[open_], k)
-            distance, index = (
-                whole.index_copy(0, open_, part)
-                for whole, part in ((distance, other), (index, rows))
-            )
-        return distance, index
+        other, rows = self._searched(queries[open_], k)
+        return distance.index_copy(0, open_, other), index.index_copy(0, open_, rows)
 
     def _searched(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Among all rows."""
@@ -210,10 +208,8 @@ def ranked(
 ) -> tuple[Float64[Tensor, "n k"], Int64[Tensor, "n k"]]:
     """The k nearest of the rows proposed, by differences."""
     difference = queries[:, None] - functional.embedding(index, bank)
-    square = difference.square().sum(dim=-1, dtype=torch.float64)
-    square, place = square.topk(k, dim=1, largest=False)
-    apart = square != 0  # the root has no slope at 0
-    distance = torch.where(apart, torch.where(apart, square, 1.0).sqrt(), 0.0)
+    distance = torch.linalg.vector_norm(difference, dim=-1, dtype=torch.float64)
+    distance, place = distance.topk(k, dim=1, largest=False)
     return distance, index.gather(1, place)
 
 

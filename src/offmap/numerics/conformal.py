@@ -7,9 +7,9 @@ Larger = stranger. A new score s gets the rank that it would have among the cali
 if the calibration scores and S are exchangeable, whatever their law; ties count against refusal.
 
 **The continuous majorant.** p is a step function: it jumps by 1/(n+1) on the last bit of a float.
-`knots` and `p_value` replace it by the piecewise linear function through the points (s_i, p(s_i)),
-then by the least majorant of its knots that falls nowhere faster than L = `STEEPEST` / spread
-(faster only where the strangest scores crowd, see `_slope`):
+`knots` and `corners.p_value` replace it by the piecewise linear function through the points
+(s_i, p(s_i)), then by the least majorant of its knots that falls nowhere faster than
+L = `STEEPEST` / spread (faster only where the strangest scores crowd, see `_slope`):
 
 - It is never below p: p is constant on (s_(k), s_(k+1)] and equal to p(s_(k+1)), and the line
   from p(s_(k)) down to p(s_(k+1)) lies above. So it is as valid as p.
@@ -34,8 +34,9 @@ from jaxtyping import Bool, Float, Float64, Int
 from scipy import special
 from torch import Tensor
 
+from offmap.numerics.corners import Knots
+
 __all__ = [
-    "Knots",
     "RealizedRate",
     "benjamini_hochberg",
     "dkw_levels",
@@ -43,24 +44,15 @@ __all__ = [
     "knots",
     "levels",
     "needed",
-    "p_value",
     "p_values",
     "realized",
     "simes_levels",
-    "threshold",
 ]
 
 STEEPEST = 3.0  # the majorant falls by at most this much over the spread of the scores
 FEWEST, CLOSE = 4, 1e-3  # scores in a tail, and width in spreads, that may make it fall faster
 SPREAD = (0.1, 0.9)  # quantiles of the distinct scores between which the spread is taken
 TAIL = 0.025  # on either side of a 95 % interval
-
-
-class Knots(NamedTuple):
-    """A falling piecewise linear function of a score: its corners, in order of position."""
-
-    position: Float64[Tensor, "*g m"]
-    level: Float64[Tensor, "*g m"]
 
 
 def levels(
@@ -215,64 +207,6 @@ def _padded(rows: Sequence[Knots]) -> Knots:
         return torch.cat((row, row[-1:].expand(longest - len(row))))
 
     return Knots(*(torch.stack([fill(row) for row in part]) for part in zip(*rows, strict=True)))
-
-
-def p_value(
-    scores: Float[Tensor, " n"],
-    position: Float64[Tensor, "g m"],
-    level: Float64[Tensor, "g m"],
-    group: Int[Tensor, " n"] | None = None,
-) -> Float64[Tensor, " n"]:
-    """The continuous p-value of each score. Pure tensor code of static depth, made for export.
-
-    A score that is not finite gets the smallest p-value there is: it is never taken for familiar.
-
-    Args:
-        scores: To be judged.
-        position: Corners of each row's function, rising, from `knots` (one row) or
-            `grouped_knots`; rows may repeat their last corner.
-        level: The p-values there, falling.
-        group: Which row judges each score; may be left out where there is one row.
-
-    Raises:
-        ValueError: If there are several rows and no groups.
-    """
-    rows, width = position.shape
-    if group is None and rows > 1:
-        raise ValueError(f"expected the group of each score for {rows} rows of knots, got none")
-    score = torch.where(scores.isfinite(), scores.double(), torch.inf)
-    start = torch.zeros_like(score, dtype=torch.long) if group is None else group.long() * width
-    place, height = position.reshape(-1), level.reshape(-1)
-    score = score.clamp(place.index_select(0, start), place.index_select(0, start + width - 1))
-    if torch.compiler.is_compiling():  # by halving: a program has no other way
-        right = torch.zeros_like(start)  # corners below the score; the last one never is
-        for bit in reversed(range(width.bit_length())):
-            further = right + (1 << bit)
-            probe = place.index_select(0, start + (further - 1).clamp(max=width - 1))
-            right = torch.where((further < width) & (probe < score), further, right)
-    else:
-        every = torch.searchsorted(place.reshape(rows, -1), score.repeat(rows, 1))
-        right = every.gather(0, (start // width)[None])[0]
-    left = start + (right - 1).clamp(min=0)
-    right = start + right
-    x0, x1 = place.index_select(0, left), place.index_select(0, right)
-    high, low = height.index_select(0, left), height.index_select(0, right)
-    between = score < x1
-    part = (score - x0) / torch.where(between, x1 - x0, 1.0)
-    # At a corner the level itself, to the last bit: it may be alpha.
-    return torch.where(between, torch.maximum(high + part * (low - high), low), low)
-
-
-def threshold(
-    position: Float64[Tensor, "g m"], level: Float64[Tensor, "g m"], alpha: float
-) -> Float64[Tensor, " g"]:
-    """The score of each row from which on p <= alpha; infinite where p never gets so small."""
-    below = level <= alpha
-    right = below.double().argmax(dim=1).clamp(min=1)[:, None]
-    (x0, x1), (y0, y1) = ([table.gather(1, right - 1 + i)[:, 0] for i in (0, 1)] for table in
-                          (position, level))  # fmt: skip
-    found = x0 + (x1 - x0) * ((y0 - alpha) / (y0 - y1)).clamp(0, 1)
-    return torch.where(below.any(dim=1), found, torch.inf)
 
 
 def p_values(

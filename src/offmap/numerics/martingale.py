@@ -20,6 +20,8 @@ and what the reserve loses is added to every stake: A_0 = 1 - r(0), A_t = f(p_t)
 r(t). The mean of the A_t plus r(t) is still a wealth that starts at 1, and drift that starts at
 time t is found later than drift at time 0 by about log(t) over the rate of growth, no more.
 
+No stake grows beyond `CAP`: what is thrown away makes no wealth unfair.
+
 **After an alarm** start again with `Wealth()`: k starts raise a false alarm with chance at most
 d1 + k d2.
 
@@ -31,14 +33,15 @@ with many starting times (https://arxiv.org/abs/2203.03532).
 import math
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["BETS", "Wealth", "alarmed", "log_wealth", "updated"]
+__all__ = ["BETS", "RESERVE", "Wealth", "alarmed", "updated"]
 
 BETS = tuple((below, share) for below in (0.02, 0.1, 0.3, 1.0) for share in (0.1, 0.5))
+LINES = tuple((below, share, 2 * share / below**2) for below, share in BETS)  # with their slopes
+CAP = 1e200  # of a stake
+MOST = math.log(CAP)
 RESERVE = 2.0  # one over the share of the capital that is not at stake at first
 
 
@@ -69,18 +72,27 @@ def updated(state: Wealth, p: Float[Tensor, " n"]) -> Wealth:
     """
     if len(state.stakes) != len(BETS):
         raise ValueError(f"expected {len(BETS)} stakes, got {len(state.stakes)}")
-    if len(p) == 0:
+    stakes = [math.exp(min(stake, MOST)) for stake in state.stakes]
+    time, peak, peak_at = state.count, math.exp(min(state.peak, MOST)), state.peak_at
+    wealth = math.exp(min(state.now, MOST))
+    # number by number: batches are small, and an array of a few numbers is not worth making
+    for value in p.tolist():
+        if not 0 <= value <= 1:
+            raise ValueError(f"expected p-values in [0, 1], got {value}")
+        time += 1
+        reserve = 1 / (RESERVE + math.log1p(time))
+        added = math.log1p(1 / time) * reserve / (RESERVE + math.log(time))  # what it loses at t
+        stakes = [
+            min(stake * (1 - share + max(0.0, rise * (below - value))) + added, CAP)
+            for stake, (below, share, rise) in zip(stakes, LINES, strict=True)
+        ]
+        wealth = sum(stakes) / len(stakes) + reserve
+        if wealth > peak:
+            peak, peak_at = wealth, time
+    if time == state.count:
         return state
-    path, stakes = _followed(p.detach().cpu().numpy(), np.array(state.stakes), state.count)
-    index = int(path.argmax())
-    higher = path[index] > state.peak
-    return Wealth(
-        count=state.count + len(p),
-        stakes=tuple(stakes.tolist()),
-        now=float(path[-1]),
-        peak=float(path[index]) if higher else state.peak,
-        peak_at=state.count + index + 1 if higher else state.peak_at,
-    )
+    higher = math.log(peak) if peak_at > state.count else state.peak
+    return Wealth(time, tuple(map(math.log, stakes)), math.log(wealth), higher, peak_at)
 
 
 def alarmed(state: Wealth, risk: float) -> bool:
@@ -92,44 +104,3 @@ def alarmed(state: Wealth, risk: float) -> bool:
     if not 0 < risk < 1:
         raise ValueError(f"expected 0 < risk < 1, got {risk}")
     return state.peak >= -math.log(risk)
-
-
-def log_wealth(
-    p: Float[Tensor, "*r n"], stakes: Float64[Tensor, "*#r b"], count: int = 0
-) -> tuple[Float64[Tensor, "*r n"], Float64[Tensor, "*r b"]]:
-    r"""Logarithm of the whole wealth after each p-value, and of the stakes after the last.
-
-    With F_t the product of f over this batch, :math:`A_t = F_t (A_0 + \sum_{j \le t} w_j / F_j)`:
-    one cumulative sum in logarithms for each bet.
-
-    Args:
-        p: In order; rows are streams of their own.
-        stakes: Logarithm of each bet's stake before the first.
-        count: p-values seen before.
-
-    Raises:
-        ValueError: If a p-value is not in [0, 1].
-    """
-    path, last = _followed(p.detach().cpu().numpy(), stakes.detach().cpu().numpy(), count)
-    return torch.from_numpy(path).to(p.device), torch.from_numpy(last).to(p.device)
-
-
-def _followed(p: np.ndarray, stakes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `log_wealth`, in numpy: for a few p-values at a time its calls cost a third of torch's.
-
-    Raises:
-        ValueError: If a p-value is not in [0, 1].
-    """
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("expected p-values in [0, 1]")
-    time = np.arange(count + 1.0, count + p.shape[-1] + 1)
-    reserve = 1 / (RESERVE + np.log1p(time))
-    added = np.log(np.log1p(1 / time) * reserve / (RESERVE + np.log(time)))  # what it loses at t
-    below, share = np.array(BETS).T[:, :, None]
-    bet = 2 * np.maximum(1 - p[..., None, :] / below, 0) / below - 1
-    gain = np.log1p(share * bet).cumsum(axis=-1)
-    before = np.broadcast_to(stakes[..., None], gain[..., :1].shape)
-    stake = np.concatenate((before, added - gain), axis=-1)
-    stake = np.logaddexp.accumulate(stake, axis=-1)[..., 1:] + gain
-    whole = np.logaddexp.reduce(stake - math.log(len(BETS)), axis=-2)
-    return np.logaddexp(np.log(reserve), whole), stake[..., -1]

@@ -51,19 +51,21 @@ class Screen(NamedTuple):
                 that is no number they are any, perhaps beyond the last.
         """
         step = max(TOGETHER, HELD // (len(self.slabs) * self.slabs.shape[2]))
+        if len(queries) <= step:
+            return self._lowest(queries, count)
         found = [self._lowest(some, count) for some in queries.split(step)]
         rows, floor = zip(*found, strict=True)
         return torch.cat(rows), torch.cat(floor)
 
     def _lowest(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        short = _shortened(queries, self.axes)
-        asked = functional.pad(-2 * short, (0, 1), value=1.0).to(self.slabs.dtype)
-        row, score = _smallest(asked, self.slabs, count)
-        length = torch.linalg.vector_norm(short, dim=1)
+        queries = queries.double()
+        along, off = _shortened(queries, self.axes)
+        asked = torch.cat((along, off, torch.ones_like(off)), dim=1)
+        row, score = _smallest(asked.to(self.slabs.dtype), self.slabs, count)
+        length = torch.linalg.vector_norm(queries, dim=1)
         size = (length + self.reach).square()
-        floor = score.amax(dim=1) + length.square() - _slack(size, self.slabs)
-        safe = (size > RANGE[0]) & (size < RANGE[1])  # beyond, bounds are rounded to anything
-        return row, torch.where(safe, floor, -torch.inf)
+        floor = (score.amax(dim=1) + length.square()).sub(size, alpha=_slack(self.slabs))
+        return row, torch.where(size < RANGE[1], floor, -torch.inf)
 
 
 def screen(bank: Float[Tensor, "m d"]) -> Screen:
@@ -77,55 +79,71 @@ def screen(bank: Float[Tensor, "m d"]) -> Screen:
     vectors = torch.linalg.eigh(some.T @ some if tall else some @ some.T).eigenvectors
     longest = vectors[:, 2 - COLUMNS :]
     axes = torch.linalg.qr(longest if tall else some.T @ longest).Q
-    short = torch.cat([_shortened(part, axes) for part in bank.detach().split(CHUNK)])
+    short = torch.cat([
+        torch.cat(_shortened(part.double(), axes), dim=1) for part in bank.detach().split(CHUNK)
+    ])  # fmt: skip
     square = short.square().sum(dim=1)
-    rows = torch.cat((short, square[:, None]), dim=1).float()
+    rows = torch.cat((-2 * short, square[:, None]), dim=1).float()
     missing = -len(rows) % WIDTH
     rows = functional.pad(rows, (0, 0, 0, missing))
     rows[len(short) :, -1] = torch.inf
     slabs = rows.reshape(-1, WIDTH, rows.shape[1]).transpose(1, 2).contiguous()
-    return Screen(axes, slabs, square.max().sqrt())
+    largest = square.max()
+    # where sums and products of float32 are rounded to anything, nothing is proven
+    return Screen(axes, slabs, torch.where(largest > RANGE[0], largest.sqrt(), torch.inf))
 
 
 def _shortened(
-    points: Float[Tensor, "n d"], axes: Float64[Tensor, "d r"]
-) -> Float64[Tensor, "n s"]:
-    points = points.double()
+    points: Float64[Tensor, "n d"], axes: Float64[Tensor, "d r"]
+) -> tuple[Float64[Tensor, "n r"], Float64[Tensor, "n 1"]]:
+    """Coordinates along the axes, and the distance from their span."""
     along = points @ axes
-    off = torch.linalg.vector_norm(points - along @ axes.T, dim=1, keepdim=True)
-    return torch.cat((along, off), dim=1)
+    return along, torch.linalg.vector_norm(points - along @ axes.T, dim=1, keepdim=True)
 
 
 def _smallest(asked: Tensor, slabs: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The rows whose products with each query are smallest, and these."""
-    scores = asked.new_empty(len(slabs), len(asked), slabs.shape[2])
+    scores, lowest = _bounds(asked, slabs)
+    folds = lowest.unflatten(1, (FOLDS, -1))
+    fold = folds.amin(dim=1).topk(count, largest=False, sorted=False).indices
+    column, _ = _opened(folds, fold)
+    return _opened(scores.transpose(0, 1), column)
+
+
+def _bounds(
+    asked: Float[Tensor, "n e"], slabs: Float[Tensor, "s e w"]
+) -> tuple[Float[Tensor, "s n w"], Float[Tensor, "n w"]]:
+    """The products, and the smallest over the slabs."""
+    count, queries, width = len(slabs), len(asked), slabs.shape[2]
+    step = max(1, CACHE // max(1, queries * width))
+    if step >= count:
+        scores = torch.bmm(asked.expand(count, -1, -1), slabs)
+        return scores, scores.amin(dim=0)
+    scores = asked.new_empty(count, queries, width)
     lowest = torch.full_like(scores[0], torch.inf)
-    step = max(1, CACHE // max(1, lowest.numel()))
     for some, score in zip(slabs.split(step), scores.split(step), strict=True):
         torch.bmm(asked.expand(len(some), -1, -1), some, out=score)
         least = score[0] if len(score) == 1 else score.amin(dim=0)
         torch.minimum(lowest, least, out=lowest)
-    folds = lowest.unflatten(1, (FOLDS, -1)).transpose(0, 1)
-    fold = folds.amin(dim=0).topk(count, largest=False, sorted=False).indices
-    column, _ = _opened(folds, fold)
-    return _opened(scores, column)
+    return scores, lowest
 
 
 def _opened(
-    table: Float[Tensor, "s n w"], column: Int64[Tensor, "n c"]
+    table: Float[Tensor, "n s w"], column: Int64[Tensor, "n c"]
 ) -> tuple[Int64[Tensor, "n c"], Float[Tensor, "n c"]]:
     """The c smallest numbers of each n if they lie in these columns: their places, and they."""
-    count, width = column.shape[1], table.shape[2]
-    inside = table.gather(2, column.expand(len(table), -1, -1)).transpose(0, 1).flatten(1)
-    score, place = inside.topk(count, largest=False, sorted=False)
-    return place // count * width + column.gather(1, place % count), score
+    _, count, width = table.shape
+    inside = table.gather(2, column[:, None].expand(-1, count, -1)).flatten(1)
+    score, place = inside.topk(column.shape[1], largest=False, sorted=False)
+    first = torch.arange(0, count * width, width, device=column.device)[:, None]
+    return (column[:, None] + first).flatten(1).gather(1, place), score
 
 
-def _slack(size: Tensor, slabs: Tensor) -> Tensor:
-    """What rounding may have added to a squared bound, and taken from a squared distance.
+def _slack(slabs: Tensor) -> float:
+    """What rounding may have added to a squared bound, and taken from a squared distance, per L^2.
 
     With u half a unit in the last place and L the length of the query plus that of a row: rounding
     the shortened points moves the squared bound by up to 2 u L^2, the product of e columns by up to
     (e + 2) u L^2, and a squared distance from differences by up to 4 u L^2. This is twice the sum.
     """
-    return (slabs.shape[1] + 8) * torch.finfo(slabs.dtype).eps * size
+    return (slabs.shape[1] + 8) * torch.finfo(slabs.dtype).eps

@@ -75,7 +75,7 @@ class Judge:
             mine = [jobs[place] for place in places]
             rows = [len(job.inputs) for job in mine]
             inputs = mine[0].inputs if len(mine) == 1 else torch.cat([job.inputs for job in mine])
-            counted = torch.tensor([job.counted for job in mine for _ in range(len(job.inputs))])
+            counted = [job.counted for job in mine for _ in range(len(job.inputs))]
             self.metrics.batches.observe(len(inputs))
             done = (
                 self._answered(inputs, counted, rows)
@@ -86,22 +86,23 @@ class Judge:
                 said[place] = one
         return [one for one in said if one is not None]
 
-    def _judged(self, inputs: Tensor, counted: Tensor, rows: list[int]) -> list[Said]:
+    def _judged(self, inputs: Tensor, counted: list[bool], rows: list[int]) -> list[Said]:
         parts = [
             part
             for piece in inputs.split(self.batch)
             for part in _safely(self._verdict, piece, self._broken_verdict)
         ]
         verdict = _joined(parts)
-        alarm = self._watch(verdict.p_value, verdict.prediction, counted)
+        p_values = verdict.p_value.tolist()
+        alarm = self._watch(p_values, verdict.prediction, counted)
         if alarm and self.drift == "refuse":
             reason = torch.where(verdict.accepted, DRIFT, verdict.reason).to(torch.int8)
             verdict = verdict._replace(reason=reason, accepted=reason == 0)
-        self._count(verdict.reason.tolist(), verdict.p_value.tolist())
+        self._count(verdict.reason.tolist(), p_values)
         pieces = zip(*(column.split(rows) for column in verdict), strict=True)
         return [Said(Verdict(*piece), None, alarm) for piece in pieces]
 
-    def _answered(self, inputs: Tensor, counted: Tensor, rows: list[int]) -> list[Said]:
+    def _answered(self, inputs: Tensor, counted: list[bool], rows: list[int]) -> list[Said]:
         parts = [
             part
             for piece in inputs.split(self.batch)
@@ -110,9 +111,7 @@ class Judge:
         given = [answer for part in parts for answer in part]
         p_values = [torch.nan if one.p_value is None else one.p_value for one in given]
         classes = [one.prediction if isinstance(one.prediction, int) else -1 for one in given]
-        alarm = self._watch(
-            torch.tensor(p_values, dtype=torch.double), torch.tensor(classes), counted
-        )
+        alarm = self._watch(p_values, torch.tensor(classes), counted)
         if alarm and self.drift == "refuse" and self.alarm is not None:
             given = [drifted(one, self.alarm.sentence) for one in given]
         self._count([REASONS.index(one.reason) for one in given], p_values)
@@ -122,14 +121,16 @@ class Judge:
             for end, count in zip(ends, rows, strict=True)
         ]
 
-    def _watch(self, p_values: Tensor, classes: Tensor, counted: Tensor) -> bool:
+    def _watch(self, p_values: list[float], classes: Tensor, counted: list[bool]) -> bool:
         """Show the alarm the traffic; whether it is on then."""
         if self.alarm is None:
             return False
         before = self.alarm.on
-        kept = counted & p_values.isfinite()  # what breaks the contract has no p-value
-        if bool(kept.any()):
-            self.alarm.update(p_values[kept], classes[kept])
+        # what breaks the contract has no p-value
+        kept = [row for row, p in enumerate(p_values) if counted[row] and p == p]
+        if kept:
+            shown = torch.tensor([p_values[row] for row in kept], dtype=torch.double)
+            self.alarm.update(shown, classes if len(kept) == len(classes) else classes[kept])
         if self.alarm.on and not before:
             say("the stream alarm is on", logging.WARNING, inputs=self.alarm.count)
         return self.alarm.on
