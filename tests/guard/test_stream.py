@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,7 +39,7 @@ def test_strict_p_values_are_those_of_the_calibration_scores(generator, confiden
     if ties:
         scores, new = scores.round(decimals=1), new.round(decimals=1)
     alarm, p = alarm_of(scores, confidence)
-    strict = alarm.strict(p(new))
+    strict = torch.tensor(alarm.strict(p(new)), dtype=torch.double)
     exact = levels(300, confidence=1 - RISK / 2, simultaneous=True)
     rank = (scores[:, None] >= new).sum(dim=0)  # calibration scores as large
     assert bool((strict >= exact[rank] - 1e-9).all())
@@ -105,6 +106,24 @@ def test_batches_make_no_difference(generator):
         other.update(part)
     assert other.count == alarm.count == 100
     assert other.log_wealth == pytest.approx(alarm.log_wealth, rel=1e-9)
+
+
+def test_the_map_is_straight_between_levels(generator):
+    """numpy as the oracle; by group, and for lists as for tensors."""
+    given = [levels(count, confidence=0.9) for count in (30, 70)]
+    strict = [levels(count, confidence=0.99, simultaneous=True) for count in (30, 70)]
+    alarm = StreamAlarm(list(zip(given, strict, strict=True)), RISK)
+    p = torch.cat((torch.rand(200, generator=generator).double(), *given, torch.tensor([0.0, 1.0])))
+    group = torch.randint(2, (len(p),), generator=generator)
+    found = alarm.strict(p, group)
+    assert alarm.strict(p.tolist(), group.tolist()) == found
+    for g in range(2):
+        mine = [value for value, which in zip(found, group, strict=True) if which == g]
+        expected = np.interp(p[group == g].numpy(), given[g].numpy(), strict[g].numpy())
+        assert mine == pytest.approx(expected.tolist(), abs=1e-15)
+    for bad in (-0.1, 1.1, torch.nan):
+        with pytest.raises(ValueError, match=r"expected p-values in \[0, 1\]"):
+            alarm.strict([0.5, bad])
 
 
 def test_the_state_goes_through_json(generator):

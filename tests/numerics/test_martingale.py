@@ -75,7 +75,7 @@ def test_wealth_follows_the_recursion(generator):
     p[100], p[200] = 0.0, 1.0
     path, stakes = _slow(p.tolist())
     assert np.exp(_paths(p[None])[0]).tolist() == pytest.approx(path, rel=1e-9)
-    state = updated(Wealth(), p)
+    state = updated(Wealth(), p.tolist())
     assert state.count == 300
     assert [math.exp(stake) for stake in state.stakes] == pytest.approx(stakes, rel=1e-9)
     assert state.now == pytest.approx(math.log(path[-1]), rel=1e-9)
@@ -85,9 +85,11 @@ def test_wealth_follows_the_recursion(generator):
 
 def test_batches_do_not_matter_and_the_state_survives_json(generator):
     p = _uniform(generator, 500) ** 1.2
-    whole, state = updated(Wealth(), p), Wealth()
+    whole, state = updated(Wealth(), p.tolist()), Wealth()
     for batch in p.split([0, 1, 1, 200, 0, 7, 291]):
-        kept = json.loads(json.dumps(dataclasses.asdict(updated(state, batch)), allow_nan=False))
+        kept = json.loads(
+            json.dumps(dataclasses.asdict(updated(state, batch.tolist())), allow_nan=False)
+        )
         state = Wealth(**kept | {"stakes": tuple(kept["stakes"])})
     assert (state.count, state.peak_at) == (whole.count, whole.peak_at)
     assert state.stakes == pytest.approx(whole.stakes, rel=1e-12)
@@ -149,40 +151,40 @@ def test_starting_late_costs_the_logarithm_of_the_time():
     """The same drift after 100 and after 100,000 quiet p-values; a single stake would be lost."""
     delays = []
     for quiet in (100, 100_000):
-        state = updated(Wealth(), torch.full((quiet,), 0.9, dtype=torch.double))
+        state = updated(Wealth(), [0.9] * quiet)
         assert not alarmed(state, 0.01)
         while not alarmed(state, 0.01):
-            state = updated(state, torch.full((1,), 0.05, dtype=torch.double))
+            state = updated(state, [0.05])
         delays.append(state.count - quiet)
     assert delays[0] < delays[1] < 3 * delays[0]
 
 
 def test_alarm_stays(generator):
-    state = updated(Wealth(), torch.full((30,), 0.001))
+    state = updated(Wealth(), [0.001] * 30)
     assert alarmed(state, 0.001)
-    later = updated(state, 0.5 + 0.5 * torch.rand(5000, generator=generator))
+    later = updated(state, (0.5 + 0.5 * _uniform(generator, 5000)).tolist())
     assert later.now < 0
     assert alarmed(later, 0.001)
     assert (later.peak, later.peak_at) == (state.peak, 30)
-    assert updated(later, torch.zeros(0)) == later
+    assert updated(later, []) == later
 
 
 def test_wealth_has_a_limit_and_falls_from_it():
     """However long everything is strange; a state from before there was a limit included."""
     for state in (Wealth(), Wealth(10, (2000.0,) * len(BETS), 2000.0, 2000.0, 10)):
-        high = updated(state, torch.zeros(500, dtype=torch.double))
+        high = updated(state, [0.0] * 500)
         assert max(high.stakes) == pytest.approx(math.log(CAP))
         assert high.now == pytest.approx(math.log(CAP), rel=0.01)
         assert high.peak == max(high.now, state.peak)
-        low = updated(high, torch.ones(100, dtype=torch.double))
+        low = updated(high, [1.0] * 100)
         assert low.now < high.now and low.peak == high.peak and low.peak_at == high.peak_at
 
 
 def test_refuses_what_makes_no_sense():
     for bad in (torch.nan, -0.1, 1.1):
         with pytest.raises(ValueError, match=r"expected p-values in \[0, 1\]"):
-            updated(Wealth(), torch.tensor([0.5, bad]))
+            updated(Wealth(), [0.5, bad])
     with pytest.raises(ValueError, match="expected 8 stakes, got 1"):
-        updated(Wealth(stakes=(0.0,)), torch.ones(1))
+        updated(Wealth(stakes=(0.0,)), [1.0])
     with pytest.raises(ValueError, match="0 < risk < 1, got 0"):
         alarmed(Wealth(), 0.0)

@@ -10,12 +10,11 @@ keeps the order of the inputs: what lies between two of the guard's levels is ma
 import json
 import math
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
@@ -57,7 +56,7 @@ class StreamAlarm:
     ) -> None:
         if not 0 < risk < 1:
             raise ValueError(f"expected 0 < risk < 1, got {risk}")
-        self._maps = [(given.numpy(), strict.numpy()) for given, strict in maps]
+        self._maps = [(given.tolist(), strict.tolist()) for given, strict in maps]
         self._risk = risk
         self._lock = threading.Lock()
         self.state = State()
@@ -90,7 +89,9 @@ class StreamAlarm:
         return cls(maps, risk)
 
     def update(
-        self, p_values: Float[Tensor, " n"], groups: Int[Tensor, " n"] | None = None
+        self,
+        p_values: Float[Tensor, " n"] | Sequence[float],
+        groups: Int[Tensor, " n"] | Sequence[int] | None = None,
     ) -> None:
         """Take note of inputs, in their order.
 
@@ -106,17 +107,19 @@ class StreamAlarm:
             self.state = replace(self.state, wealth=updated(self.state.wealth, strict))
 
     def strict(
-        self, p_values: Float[Tensor, " n"], groups: Int[Tensor, " n"] | None = None
-    ) -> Float64[Tensor, " n"]:
-        """The p-values that hold given the calibration set, at every level at once."""
-        given = p_values.detach().cpu().double()
+        self,
+        p_values: Float[Tensor, " n"] | Sequence[float],
+        groups: Int[Tensor, " n"] | Sequence[int] | None = None,
+    ) -> list[float]:
+        """The p-values that hold given the calibration set, at every level at once.
+
+        Raises:
+            ValueError: If a p-value is not in [0, 1].
+        """
         if len(self._maps) == 1 or groups is None:
-            return torch.from_numpy(np.interp(given.numpy(), *self._maps[0]))
-        strict = torch.empty_like(given)
-        for group, pair in enumerate(self._maps):
-            mine = groups.cpu() == group
-            strict[mine] = torch.from_numpy(np.interp(given[mine].numpy(), *pair))
-        return strict
+            return [_interpolated(p, *self._maps[0]) for p in _listed(p_values)]
+        pairs = zip(_listed(p_values), _listed(groups), strict=True)
+        return [_interpolated(p, *self._maps[group]) for p, group in pairs]
 
     @property
     def on(self) -> bool:
@@ -189,6 +192,27 @@ def _wealth(given: Mapping[str, Any]) -> Wealth:
         int(given["count"]), stakes, float(given["now"]), float(given["peak"]),
         int(given["peak_at"]),
     )  # fmt: skip
+
+
+def _listed(numbers: Tensor | Sequence[Any]) -> Sequence[Any]:
+    # number by number: batches are small, and tensors of a few numbers only add calls
+    return numbers.tolist() if isinstance(numbers, Tensor) else numbers
+
+
+def _interpolated(p: float, given: list[float], strict: list[float]) -> float:
+    """A p-value through the map that is straight between levels.
+
+    Raises:
+        ValueError: If it is not in [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"expected p-values in [0, 1], got {p}")
+    right = bisect_right(given, p)
+    if right in (0, len(given)):
+        return strict[min(right, len(given) - 1)]
+    left = right - 1
+    slope = (strict[right] - strict[left]) / (given[right] - given[left])
+    return strict[left] + slope * (p - given[left])
 
 
 def _count(least: float, confidence: float | None) -> int:

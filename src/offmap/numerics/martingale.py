@@ -31,10 +31,8 @@ with many starting times (https://arxiv.org/abs/2203.03532).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from jaxtyping import Float
-from torch import Tensor
 
 __all__ = ["BETS", "RESERVE", "Wealth", "alarmed", "updated"]
 
@@ -64,7 +62,7 @@ class Wealth:
     peak_at: int = 0
 
 
-def updated(state: Wealth, p: Float[Tensor, " n"]) -> Wealth:
+def updated(state: Wealth, p: Sequence[float]) -> Wealth:
     """The state after n more p-values, in their order; one batch or many, the result is the same.
 
     Raises:
@@ -75,8 +73,7 @@ def updated(state: Wealth, p: Float[Tensor, " n"]) -> Wealth:
     stakes = [math.exp(min(stake, MOST)) for stake in state.stakes]
     time, peak, peak_at = state.count, math.exp(min(state.peak, MOST)), state.peak_at
     wealth = math.exp(min(state.now, MOST))
-    # number by number: batches are small, and an array of a few numbers is not worth making
-    for value in p.tolist():
+    for value in p:
         if not 0 <= value <= 1:
             raise ValueError(f"expected p-values in [0, 1], got {value}")
         time += 1

@@ -34,7 +34,8 @@ def _fit(
     rows = Mapped(table, lambda rows: _lengths(rows, normalize) - center)
     kept = bank_of(rows, bank, k, known.memory, generator=generator)
     radius = torch.tensor(kept.radius, dtype=torch.double)
-    return {"center": center, "bank": kept.points, "counts": kept.counts, "radius": radius}
+    counts = kept.counts if len(kept.points) < len(rows) else kept.counts[:0]
+    return {"center": center, "bank": kept.points, "counts": counts, "radius": radius}
 
 
 def _lengths(features: Float[Tensor, "n d"], normalize: bool) -> Float[Tensor, "n d"]:
@@ -59,7 +60,7 @@ def feature_neighbors(
     /,
     center: Float[Tensor, " d"],
     bank: Float[Tensor, "m d"] | Index,
-    counts: Int64[Tensor, " m"],
+    counts: Int64[Tensor, " c"],
     radius: Float[Tensor, ""],
     *,
     k: int = 5,
@@ -68,9 +69,11 @@ def feature_neighbors(
     """Euclidean distance to the k-th nearest training features, each of length 1 if normalized.
 
     A row of a thinned bank counts for all the examples that it stands for, so that the distance
-    errs by at most `radius`, which is 0 where all are kept.
+    errs by at most `radius`. Where all are kept that is 0, and there are no `counts`.
     """
     queries = _lengths(features, normalize) - center
+    if not len(counts):
+        return nearest(queries, bank, k=k)[0][:, -1]
     distance, index = nearest(queries, bank, k=min(k, len(counts)))
     before = (counts[index].cumsum(dim=1) < k).sum(dim=1, keepdim=True)
     return distance.gather(1, before).squeeze(1)

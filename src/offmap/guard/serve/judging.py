@@ -94,7 +94,7 @@ class Judge:
         ]
         verdict = _joined(parts)
         p_values = verdict.p_value.tolist()
-        alarm = self._watch(p_values, verdict.prediction, counted)
+        alarm = self._watch(p_values, verdict.prediction.tolist(), counted)
         if alarm and self.drift == "refuse":
             reason = torch.where(verdict.accepted, DRIFT, verdict.reason).to(torch.int8)
             verdict = verdict._replace(reason=reason, accepted=reason == 0)
@@ -111,7 +111,7 @@ class Judge:
         given = [answer for part in parts for answer in part]
         p_values = [torch.nan if one.p_value is None else one.p_value for one in given]
         classes = [one.prediction if isinstance(one.prediction, int) else -1 for one in given]
-        alarm = self._watch(p_values, torch.tensor(classes), counted)
+        alarm = self._watch(p_values, classes, counted)
         if alarm and self.drift == "refuse" and self.alarm is not None:
             given = [drifted(one, self.alarm.sentence) for one in given]
         self._count([REASONS.index(one.reason) for one in given], p_values)
@@ -121,7 +121,7 @@ class Judge:
             for end, count in zip(ends, rows, strict=True)
         ]
 
-    def _watch(self, p_values: list[float], classes: Tensor, counted: list[bool]) -> bool:
+    def _watch(self, p_values: list[float], classes: list[int], counted: list[bool]) -> bool:
         """Show the alarm the traffic; whether it is on then."""
         if self.alarm is None:
             return False
@@ -129,8 +129,7 @@ class Judge:
         # what breaks the contract has no p-value
         kept = [row for row, p in enumerate(p_values) if counted[row] and p == p]
         if kept:
-            shown = torch.tensor([p_values[row] for row in kept], dtype=torch.double)
-            self.alarm.update(shown, classes if len(kept) == len(classes) else classes[kept])
+            self.alarm.update([p_values[row] for row in kept], [classes[row] for row in kept])
         if self.alarm.on and not before:
             say("the stream alarm is on", logging.WARNING, inputs=self.alarm.count)
         return self.alarm.on
