@@ -15,7 +15,7 @@ from offmap.guard.facts import REASONS, Facts
 from offmap.guard.file import parts, write
 from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight
-from offmap.guard.verdict import Verdict, sound
+from offmap.guard.verdict import Verdict, sound, within
 from offmap.numerics.conformal import benjamini_hochberg
 from offmap.passes import BATCH, device_of, evaluating
 from offmap.score import Seen
@@ -80,9 +80,12 @@ class Guard(nn.Module):
             InputError: If the whole batch has another shape or type than the domain.
         """
         self._check(inputs)
-        kept = sound(inputs, self.facts)
-        clean = torch.where(_as_rows(kept, inputs), inputs, self._filler(inputs))
-        out, seen = self.sight.look(clean)
+        kept = None
+        # a program replaces what breaks the contract whether there is any or not
+        if torch.compiler.is_compiling() or not bool(within(inputs, self.facts).all()):
+            kept = sound(inputs, self.facts)
+            inputs = torch.where(_as_rows(kept, inputs), inputs, self._filler(inputs))
+        out, seen = self.sight.look(inputs)
         classes = out.argmax(dim=-1) if self.sight.classifies else None
         score, p = self.ruler(seen, classes)
         reason = torch.where(p <= self.ruler.rate, OFF_MAP, 0)
@@ -93,13 +96,12 @@ class Guard(nn.Module):
             _, shared = self.dispute(seen, classes)
             differ = shared <= self.dispute.rate
             reason = torch.where((reason == 0) & differ, DISPUTED, reason)
-        reason = torch.where(kept, reason, CONTRACT).to(torch.int8)
-        said = out if classes is None else torch.where(kept, classes, -1)
-        verdict = Verdict(
-            said, torch.where(kept, p, torch.nan), reason == 0, reason,
-            torch.where(kept, score, torch.nan),
-        )  # fmt: skip
-        return verdict, seen
+        if kept is not None:
+            reason = torch.where(kept, reason, CONTRACT)
+            p, score = (torch.where(kept, column, torch.nan) for column in (p, score))
+            classes = None if classes is None else torch.where(kept, classes, -1)
+        said = out if classes is None else classes
+        return Verdict(said, p, reason == 0, reason.to(torch.int8), score), seen
 
     def answer(self, inputs: Tensor | Sequence[Tensor]) -> list[Answer]:
         """The verdict on each input in words, with the nearest training examples.

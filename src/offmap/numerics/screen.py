@@ -64,7 +64,8 @@ class Screen(NamedTuple):
         row, score = _smallest(asked.to(self.slabs.dtype), self.slabs, count)
         length = torch.linalg.vector_norm(queries, dim=1)
         size = (length + self.reach).square()
-        floor = (score.amax(dim=1) + length.square()).sub(size, alpha=_slack(self.slabs))
+        floor = torch.addcmul(score.amax(dim=1).double(), length, length)
+        floor = floor.sub(size, alpha=_slack(self.slabs))
         return row, torch.where(size < RANGE[1], floor, -torch.inf)
 
 
@@ -104,10 +105,14 @@ def _shortened(
 def _smallest(asked: Tensor, slabs: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The rows whose products with each query are smallest, and these."""
     scores, lowest = _bounds(asked, slabs)
-    folds = lowest.unflatten(1, (FOLDS, -1))
-    fold = folds.amin(dim=1).topk(count, largest=False, sorted=False).indices
-    column, _ = _opened(folds, fold)
-    return _opened(scores.transpose(0, 1), column)
+    folded = lowest.unflatten(1, (FOLDS, -1)).amin(dim=1)
+    column = folded.topk(count, largest=False, sorted=False).indices
+    column = _every(column, FOLDS, folded.shape[1])
+    best = lowest.gather(1, column).topk(count, largest=False, sorted=False).indices
+    column = column.gather(1, best)
+    opened = scores.transpose(0, 1).gather(2, column[:, None].expand(-1, len(slabs), -1))
+    score, best = opened.flatten(1).topk(count, largest=False, sorted=False)
+    return _every(column, len(slabs), slabs.shape[2]).gather(1, best), score
 
 
 def _bounds(
@@ -128,15 +133,10 @@ def _bounds(
     return scores, lowest
 
 
-def _opened(
-    table: Float[Tensor, "n s w"], column: Int64[Tensor, "n c"]
-) -> tuple[Int64[Tensor, "n c"], Float[Tensor, "n c"]]:
-    """The c smallest numbers of each n if they lie in these columns: their places, and they."""
-    _, count, width = table.shape
-    inside = table.gather(2, column[:, None].expand(-1, count, -1)).flatten(1)
-    score, place = inside.topk(column.shape[1], largest=False, sorted=False)
-    first = torch.arange(0, count * width, width, device=column.device)[:, None]
-    return (column[:, None] + first).flatten(1).gather(1, place), score
+def _every(column: Int64[Tensor, "n c"], count: int, width: int) -> Int64[Tensor, "n p"]:
+    """The places of columns in each of so many rows of a width, one row behind the other."""
+    first = torch.arange(0, count * width, width, device=column.device)
+    return (column[:, None] + first[:, None]).flatten(1)
 
 
 def _slack(slabs: Tensor) -> float:
