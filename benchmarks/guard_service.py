@@ -1,6 +1,7 @@
 """The guard's service against the bare network under the same server, on loopback; and a soak.
 
     python benchmarks/guard_service.py --data PATH/TO/DATA [--score feature_neighbors] [--soak 300]
+        [--gather 2]
 
 A small CNN on 28 x 28 digits, guarded with a bank of 60,000 examples. The clients are another
 process, which takes turns between the two services. The machine drifts: of throughput and
@@ -52,8 +53,9 @@ class Bare(torch.nn.Module):
         return Verdict(said, one, one > 0, torch.zeros_like(said, dtype=torch.int8), one)
 
 
-def serve(folder: Path, kind: str) -> None:
+def serve(folder: Path, kind: str, gather: float) -> None:
     """One of the two services, in this process."""
+    from offmap.guard.serve.limits import Limits
     from offmap.guard.serve.run import serve
 
     model = CNN(1, 10, width=16, size=28)
@@ -61,7 +63,8 @@ def serve(folder: Path, kind: str) -> None:
     guard = Guard.load(folder / "guard.safetensors", model=model.eval())
     state = folder / "state.db" if kind == "guard" else None
     serve(guard if kind == "guard" else Bare(guard), port=0, state=state,
-          drift="warn" if kind == "guard" else None)  # fmt: skip
+          drift="warn" if kind == "guard" else None,
+          limits=Limits(gather_seconds=gather / 1000))  # fmt: skip
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Service:
 
     folder: Path
     kind: str
+    gather: float
     process: subprocess.Popen = field(init=False)
     port: int = field(init=False)
 
@@ -77,7 +81,8 @@ class Service:
         log = self.folder / f"{self.kind}.log"
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, "--serve", self.kind, "--folder", str(self.folder)],
+                [sys.executable, __file__, "--serve", self.kind, "--folder", str(self.folder),
+                 "--gather", str(self.gather)],
                 stderr=file, env=os.environ | {"OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         while True:
@@ -314,7 +319,7 @@ def endure(
     )
     before = seen(guard)
     done = asyncio.run(killed(guard, [binary(image) for image in images]))
-    services["guard"] = again = Service(folder, "guard")
+    services["guard"] = again = Service(folder, "guard", guard.gather)
     sys.stdout.write(
         f"SIGKILL under load: {done:,} answers before it; of {before + done:,} inputs the alarm "
         f"remembers {seen(again):,} after the restart\n"
@@ -327,16 +332,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("OFFMAP_DATA", beside)))
     parser.add_argument("--score", default="feature_neighbors")
     parser.add_argument("--soak", type=float, default=300.0, metavar="SECONDS", help="0: none")
+    parser.add_argument("--gather", type=float, default=2.0, help="milliseconds, as in `serve`")
     parser.add_argument("--serve", choices=("bare", "guard"), help="used by the benchmark itself")
     parser.add_argument("--folder", type=Path, help="used by the benchmark itself")
     given = parser.parse_args()
     if given.serve:
-        serve(given.folder, given.serve)
+        serve(given.folder, given.serve, given.gather)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = prepare(given.data, given.score, folder)
-        services = {kind: Service(folder, kind) for kind in ("bare", "guard")}
+        services = {kind: Service(folder, kind, given.gather) for kind in ("bare", "guard")}
         try:
             compare(services, [binary(image) for image in images])
             if given.soak:

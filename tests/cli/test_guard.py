@@ -1,5 +1,6 @@
 """`offmap guard`: from a trained network to a file, its answers and its exports."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -185,3 +186,20 @@ def test_another_network_is_refused(refused, network, fitted):
     assert "expected the network that the guard was fitted on" in refused(
         "export", fitted, "out.onnx", *fresh
     )
+
+
+def test_serve_gathers_as_long_as_it_is_told(offmap, network, fitted, monkeypatch):
+    pytest.importorskip("fastapi")
+    found = []
+
+    def run(server):
+        found.append(server.config.app.state.service.limits.gather_seconds)
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    try:
+        for options in ([], ["--gather", "0"]):
+            ran = offmap("guard", "serve", fitted, *network, *options)
+            assert ran.code == 0, ran
+    finally:
+        gc.unfreeze()
+    assert found == [0.002, 0.0]

@@ -35,6 +35,15 @@ def serve(
         Literal["refuse", "warn", "off"],
         typer.Option(help="What the stream alarm does once traffic has left the map."),
     ] = "refuse",
+    gather: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1000.0,
+            metavar="MILLISECONDS",
+            help="How long a request waits for others to be judged with it; 0 suits a lone client.",
+        ),
+    ] = 2.0,
 ) -> None:
     """Serve answers over HTTP: JSON, npy and images, the Open Inference Protocol, a web page.
 
@@ -50,7 +59,7 @@ def serve(
         raise InputError(
             f"expected the extra of the service, got {parts.summary}: pip install 'offmap[serve]'"
         )
-    auth, run = parts
+    auth, limits, run = parts
     given = os.environ.get(auth.VARIABLE)
     token = None if given is None else auth.checked(given, f"${auth.VARIABLE}")
     if token_file is not None:
@@ -62,10 +71,11 @@ def serve(
     run.serve(
         loaded, host=host, port=port, token=token, state=state, name=name,
         drift=None if drift == "off" else drift,
+        limits=limits.Limits(gather_seconds=gather / 1000),
     )  # fmt: skip
 
 
-def _parts():  # noqa: ANN202 - two modules that need the extra
-    from offmap.guard.serve import auth, run
+def _parts():  # noqa: ANN202 - modules that need the extra
+    from offmap.guard.serve import auth, limits, run
 
-    return auth, run
+    return auth, limits, run
