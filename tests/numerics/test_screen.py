@@ -183,3 +183,11 @@ def test_no_queries(generator):
     rows, floor = screen(bank).lowest(bank[:0], 10)
     assert rows.shape == (0, 10) and floor.shape == (0,)
     assert Tiles(bank, lengths(bank), screen(bank)).nearest(bank[:0], 3)[0].shape == (0, 3)
+
+
+@pytest.mark.usefixtures("small")
+def test_of_rows_too_short_for_float32_to_square_nothing_is_proven(generator):
+    bank, queries = 1e-21 * flat(generator, 300), 1e-21 * flat(generator, 6)
+    (distance, index), (other, rows), proven = both(queries, bank, 3)
+    assert proven == 0
+    assert torch.equal(distance, other) and torch.equal(index, rows)
