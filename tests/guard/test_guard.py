@@ -1,6 +1,7 @@
 """What a guard says of a batch: every reason, their order, and that it is a module like others."""
 
 import copy
+import math
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from offmap.guard.fit import fit_guard
 from offmap.guard.guard import Guard
 from offmap.guard.ruler import Ruler
 from offmap.guard.seeing import Sight
+from offmap.guard.verdict import within
 from offmap.run import Domain, Split
 from offmap.testing import tiny
 
@@ -310,3 +312,20 @@ def test_strangers_of_a_batch_are_called_with_few_false_discoveries(digits_guard
     line = 0.2 * torch.arange(1, len(p) + 1) / len(p)
     most = int((ordered <= line).nonzero()[-1]) + 1 if (ordered <= line).any() else 0
     assert int(called[:-3].sum()) == most
+
+
+ODD = [torch.nan, torch.inf, -torch.inf, 3e38, -3e38, -1.0, -1e-7, 0.0, 0.5, 1.0, 1.0 + 1e-7, 2.0]
+
+
+@pytest.mark.parametrize("low", [None, -torch.inf, 0.0, -1.0])
+@pytest.mark.parametrize("high", [None, torch.inf, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8])
+def test_the_contract_of_a_number(digits_guard, low, high, dtype):
+    """The twin in Python: a number, and within the range but for rounding."""
+    odd = ODD if dtype.is_floating_point else [0, 1, 2, 200]
+    facts = replace(digits_guard.facts, domain=Domain((len(odd),), dtype, low, high))
+    expected = [
+        math.isfinite(x) and (low is None or x >= low - 1e-6) and (high is None or x <= high + 1e-6)
+        for x in odd
+    ]
+    assert within(torch.tensor([odd], dtype=dtype), facts).tolist() == [expected]

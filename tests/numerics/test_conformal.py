@@ -219,12 +219,27 @@ def test_at_a_corner_it_is_the_very_level(generator):
     assert found.tolist() == row.level.tolist()
 
 
-def test_between_corners_too_close_for_a_slope_it_stays_above():
+@pytest.mark.parametrize("group", [None, 1])
+@pytest.mark.parametrize("program", [False, True])
+def test_between_corners_too_close_for_a_slope_it_stays_above(monkeypatch, group, program):
+    """By group and alone, and as a program looks pieces up."""
     position = torch.tensor([[0.0, 1e-310, 1.0]], dtype=torch.double)
     level = torch.tensor([[0.9, 0.5, 0.1]], dtype=torch.double)
     scores = torch.tensor([-1.0, 0.0, 5e-311, 1e-310, 0.5, 1.0, 2.0], dtype=torch.double)
-    found = p_value(scores, position, level).tolist()
+    if group is not None:
+        position, level = torch.cat((position + 7, position)), torch.cat((level / 2, level))
+        group = torch.full((7,), group)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: program)
+    found = p_value(scores, position, level, group).tolist()
     assert found == [0.9, 0.9, 0.9, 0.5, pytest.approx(0.3), 0.1, 0.1]
+
+
+def test_it_never_rises_on_the_way_to_a_corner(generator):
+    """Rounding included."""
+    row = knots(_normal(generator, 3000))
+    before = row.position.nextafter(torch.full_like(row.position, -torch.inf))
+    found = p_value(before, row.position[None], row.level[None])
+    assert (found >= row.level).all()
 
 
 def test_scores_that_are_no_numbers_get_the_smallest_p_value():

@@ -191,3 +191,10 @@ def test_of_rows_too_short_for_float32_to_square_nothing_is_proven(generator):
     (distance, index), (other, rows), proven = both(queries, bank, 3)
     assert proven == 0
     assert torch.equal(distance, other) and torch.equal(index, rows)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("size", [1e18, 1e19, 1e20])
+def test_of_rows_too_long_for_float32_to_square_nothing_is_proven(generator, size):
+    bank = size * flat(generator, 300)
+    assert not behind(bank[:6], bank, screen(bank), 3)[2].any()

@@ -31,9 +31,10 @@ def sound(inputs: Shaped[Tensor, "n ..."], facts: Facts) -> Bool[Tensor, " n"]:
 
 def within(inputs: Shaped[Tensor, "n ..."], facts: Facts) -> Bool[Tensor, "n ..."]:
     """Whether each number keeps the contract."""
-    low, high = facts.domain.low, facts.domain.high
-    slack = 1e-6 * max(1.0, abs(low or 0.0), abs(high or 0.0))
     most = torch.finfo(inputs.dtype).max if inputs.is_floating_point() else torch.inf
-    least = -most if low is None else max(-most, low - slack)
-    most = most if high is None else min(most, high + slack)
-    return (inputs >= least) & (inputs <= most)  # neither holds for what is no number
+    domain = facts.domain
+    low = -most if domain.low is None else max(-most, domain.low)
+    high = most if domain.high is None else min(most, domain.high)
+    slack = 1e-6 * max([1.0, *(abs(end) for end in (low, high) if abs(end) < most)])
+    low, high = max(-most, low - slack), min(most, high + slack)
+    return (inputs >= low) & (inputs <= high)  # neither holds for what is no number

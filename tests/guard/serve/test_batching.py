@@ -191,7 +191,8 @@ def test_the_alarm_refuses_or_warns(guard, fresh):
 def test_traffic_and_others_are_told_apart_in_one_batch(guard, fresh):
     alarm, alone = (StreamAlarm.of(guard.ruler.level) for _ in range(2))
     judge = Judge(guard, alarm, "warn", 64, Metrics("digits", guard.facts))
-    judge([Job(fresh[:9]), Job(fresh[9:20], counted=False), Job(fresh[20:23])])
+    broken = torch.full_like(fresh[:2], torch.nan)  # has no p-value
+    judge([Job(fresh[:9]), Job(fresh[9:20], counted=False), Job(broken), Job(fresh[20:23])])
     traffic = torch.cat((fresh[:9], fresh[20:23]))
     Judge(guard, alone, "warn", 64, Metrics("digits", guard.facts))([Job(traffic)])
     assert alarm.count == 12
