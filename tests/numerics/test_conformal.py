@@ -235,11 +235,14 @@ def test_between_corners_too_close_for_a_slope_it_stays_above(monkeypatch, group
 
 
 def test_it_never_rises_on_the_way_to_a_corner(generator):
-    """Rounding included."""
-    row = knots(_normal(generator, 3000))
-    before = row.position.nextafter(torch.full_like(row.position, -torch.inf))
-    found = p_value(before, row.position[None], row.level[None])
-    assert (found >= row.level).all()
+    """Rounding included: the last float before it, on 10,000 lines that begin at 0."""
+    end = torch.rand(10_000, dtype=torch.double, generator=generator)
+    level = torch.rand(10_000, 2, dtype=torch.double, generator=generator)
+    level[:, 1] = level[:, 0] * level[:, 1] ** 4
+    position = torch.stack((torch.zeros_like(end), end), dim=1)
+    last = end.nextafter(torch.zeros_like(end))
+    for score, row, ends in zip(*(x.split(100) for x in (last, position, level)), strict=True):
+        assert (p_value(score, row, ends, torch.arange(100)) >= ends[:, 1]).all()
 
 
 def test_scores_that_are_no_numbers_get_the_smallest_p_value():

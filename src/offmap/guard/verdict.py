@@ -33,8 +33,8 @@ def within(inputs: Shaped[Tensor, "n ..."], facts: Facts) -> Bool[Tensor, "n ...
     """Whether each number keeps the contract."""
     most = torch.finfo(inputs.dtype).max if inputs.is_floating_point() else torch.inf
     domain = facts.domain
-    low = -most if domain.low is None else max(-most, domain.low)
-    high = most if domain.high is None else min(most, domain.high)
+    low = -most if domain.low is None else domain.low
+    high = most if domain.high is None else domain.high
     slack = 1e-6 * max([1.0, *(abs(end) for end in (low, high) if abs(end) < most)])
     low, high = max(-most, low - slack), min(most, high + slack)
     return (inputs >= low) & (inputs <= high)  # neither holds for what is no number
