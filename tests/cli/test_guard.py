@@ -189,7 +189,7 @@ def test_another_network_is_refused(refused, network, fitted):
 
 
 def test_serve_gathers_as_long_as_it_is_told(offmap, network, fitted, monkeypatch):
-    pytest.importorskip("fastapi")
+    limits = pytest.importorskip("offmap.guard.serve.limits")
     found = []
 
     def run(server):
@@ -202,4 +202,4 @@ def test_serve_gathers_as_long_as_it_is_told(offmap, network, fitted, monkeypatc
             assert ran.code == 0, ran
     finally:
         gc.unfreeze()
-    assert found == [0.002, 0.0]
+    assert found == [limits.Limits().gather_seconds, 0.0]

@@ -33,6 +33,22 @@ def test_without_a_layer_there_are_no_features(digits_run, fresh_digits):
     assert sight.head is None
 
 
+def test_a_network_that_works_in_place_leaves_the_inputs_alone():
+    """The caller's, those that scores see, and those whose gradient an attack asks for."""
+
+    class Shifted(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.sub_(0.5))
+
+    model, inputs = Shifted(2, 3), torch.rand(40, 2)
+    given = inputs.clone().requires_grad_()
+    out, seen = Sight(model, None, classifies=True).look(given)
+    out.sum().backward()
+    assert torch.equal(given, inputs) and torch.equal(seen.inputs, inputs)
+    assert torch.allclose(out, nn.functional.linear(inputs - 0.5, model.weight, model.bias))
+    assert torch.allclose(given.grad, model.weight.sum(dim=0).expand(40, 2))
+
+
 def test_features_are_caught_before_the_layer_works_in_place():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))
     sight: Any = Sight(model, "1", classifies=True)

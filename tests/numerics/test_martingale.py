@@ -52,7 +52,9 @@ def _paths(p: torch.Tensor) -> np.ndarray:
     first = np.full_like(gain[..., :1], math.log(1 - reserve[0]))
     stake = np.concatenate((first, added - gain), axis=-1)
     stake = np.logaddexp.accumulate(stake, axis=-1)[..., 1:] + gain
-    return np.logaddexp(np.log(reserve[1:]), np.logaddexp.reduce(stake, axis=1) - math.log(8))
+    return np.logaddexp(
+        np.log(reserve[1:]), np.logaddexp.reduce(stake, axis=1) - math.log(len(BETS))
+    )
 
 
 def _peaks(p: torch.Tensor) -> np.ndarray:

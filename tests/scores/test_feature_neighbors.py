@@ -5,7 +5,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from offmap.attempt import InputError
-from offmap.score import Seen
+from offmap.score import FittedScore, Seen
 from offmap.scores.feature_neighbors import feature_neighbors
 
 
@@ -68,6 +68,16 @@ def test_a_thinned_bank_errs_by_its_radius_at_most(labeled, fit, generator, k, b
     assert int(thin.counts.sum()) == 600
     gap = (thin(seen(new)) - whole).abs().max().item()
     assert thin.radius / 20 < gap <= thin.radius * (1 + 1e-4)
+
+
+def test_a_bank_that_is_not_thinned_has_no_counts(labeled, fit, generator):
+    """Guards from before hold a one for each row: the same scores."""
+    train, new = torch.randn(2, 300, 3, generator=generator)
+    score = fit(feature_neighbors, labeled(train, None), k=4)
+    assert score.counts.shape == (0,)
+    state = score.state_dict() | {"counts": torch.ones(300, dtype=torch.long)}
+    before = FittedScore(feature_neighbors, state, score.settings)
+    assert torch.equal(score(seen(new)), before(seen(new)))
 
 
 def test_a_large_bank_is_searched_behind_a_screen(labeled, fit, generator):

@@ -68,7 +68,7 @@ class Sight(nn.Module):
     def look(self, inputs: Tensor) -> tuple[Tensor, Seen]:
         """The network's outputs [n, ...] for inputs [n, ...], and what a score may see."""
         self._catch.take()  # what a pass that failed may have left
-        out = self.model(inputs)
+        out = self.model(inputs.clone())  # which may work in place: scores see what was given
         caught = self._catch.take()
         features = None if caught is None else flat(caught)
         return out, Seen(inputs, out if self.classifies else None, features)

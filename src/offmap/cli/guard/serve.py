@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal
 
 import typer
@@ -75,7 +76,8 @@ def serve(
     )  # fmt: skip
 
 
-def _parts():  # noqa: ANN202 - modules that need the extra
+def _parts() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """Modules that need the extra."""
     from offmap.guard.serve import auth, limits, run
 
     return auth, limits, run
